@@ -13,18 +13,18 @@ import tempfile
 from importlib import resources
 from pathlib import Path
 
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet, ServiceDescriptorProto
+
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "proto"
 TARGET = ROOT / "libs" / "contracts" / "proto"
 PACKAGE = "libs.contracts.proto"
 _IMPORT = re.compile(r"^((?:from|import) )(deedbook[. ])", re.MULTILINE)
-_ONLY_MESSAGES = re.compile(r"^import grpc\n|^import warnings\n", re.MULTILINE)
 
 
 def generate() -> dict[Path, str]:
     """Every generated file, by its path below TARGET."""
-    from google.protobuf import descriptor_pb2
-    from grpc_tools import protoc
+    from grpc_tools import protoc  # type: ignore[import-untyped]  # of the development tools: not installed where services run
 
     protos = sorted(path.relative_to(SOURCE) for path in SOURCE.rglob("*.proto"))
     with tempfile.TemporaryDirectory() as folder:
@@ -35,7 +35,7 @@ def generate() -> dict[Path, str]:
         if protoc.main(["protoc", *include, *outputs, f"--descriptor_set_out={described}", *names]) != 0:
             raise SystemExit("protoc refused the files under proto/")
         files = {path.relative_to(folder): _moved(path.read_text()) for path in Path(folder).rglob("*.py*")}
-        described_files = descriptor_pb2.FileDescriptorSet.FromString(described.read_bytes()).file
+        described_files = FileDescriptorSet.FromString(described.read_bytes()).file
     for file in described_files:
         if file.service:
             files[Path(file.name.replace(".proto", "_pb2_grpc.pyi"))] = _service_stub(file)
@@ -55,23 +55,22 @@ def main(arguments: list[str]) -> int:
     files = generate()
     changed = differing(files)
     if "--check" in arguments:
-        for path in changed:
-            sys.stderr.write(f"libs/contracts/proto/{path} is not what proto/ says\n")
+        for name in changed:
+            sys.stderr.write(f"libs/contracts/proto/{name} is not what proto/ says\n")
         return 1 if changed else 0
-    for name in changed:
-        path = TARGET / name
-        if Path(name) in files:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(files[Path(name)])
+    for path in map(Path, changed):
+        if path in files:
+            (TARGET / path).parent.mkdir(parents=True, exist_ok=True)
+            (TARGET / path).write_text(files[path])
         else:
-            path.unlink()
+            (TARGET / path).unlink()
     sys.stdout.write(f"{len(changed)} of {len(files)} files written\n")
     return 0
 
 
 def _moved(text: str) -> str:
-    """protoc believes that its output is a top-level package."""
-    return _IMPORT.sub(rf"\1{PACKAGE}.\2", text)
+    """protoc believes that its output is a top-level package, and leaves its types half said."""
+    return _IMPORT.sub(rf"\1{PACKAGE}.\2", text).replace("_Mapping]", "_Mapping[str, object]]")
 
 
 def _is_empty_grpc(path: Path, files: dict[Path, str]) -> bool:
@@ -79,10 +78,10 @@ def _is_empty_grpc(path: Path, files: dict[Path, str]) -> bool:
     return path.name.endswith("_pb2_grpc.py") and path.with_suffix(".pyi") not in files
 
 
-def _service_stub(file: object) -> str:
+def _service_stub(file: FileDescriptorProto) -> str:
     """Types of a service module as grpc.aio uses it: a stub for callers, a servicer for servers."""
-    package = f"{PACKAGE}.{file.package}"  # type: ignore[attr-defined]
-    module = Path(file.name).stem + "_pb2"  # type: ignore[attr-defined]
+    package = f"{PACKAGE}.{file.package}"
+    module = Path(file.name).stem + "_pb2"
     lines = [
         "from collections.abc import AsyncIterator",
         "",
@@ -91,24 +90,26 @@ def _service_stub(file: object) -> str:
         f"from {package} import {module} as pb",
         "",
     ]
-    for service in file.service:  # type: ignore[attr-defined]
+    for service in file.service:
         lines += _stub_class(service) + _servicer_class(service)
         add = f"def add_{service.name}Servicer_to_server(servicer: {service.name}Servicer, server: grpc.aio.Server)"
         lines += [f"{add} -> None: ...", ""]
     return "\n".join(lines)
 
 
-def _stub_class(service: object) -> list[str]:
-    lines = [f"class {service.name}Stub:", "    def __init__(self, channel: grpc.aio.Channel) -> None: ..."]  # type: ignore[attr-defined]
-    for method in service.method:  # type: ignore[attr-defined]
+def _stub_class(service: ServiceDescriptorProto) -> list[str]:
+    lines = [f"class {service.name}Stub:", "    def __init__(self, channel: grpc.aio.Channel) -> None: ..."]
+    for method in service.method:
         kind = "UnaryStreamMultiCallable" if method.server_streaming else "UnaryUnaryMultiCallable"
-        lines.append(f"    {method.name}: grpc.aio.{kind}[pb.{_short(method.input_type)}, pb.{_short(method.output_type)}]")
+        lines.append(
+            f"    {method.name}: grpc.aio.{kind}[pb.{_short(method.input_type)}, pb.{_short(method.output_type)}]"
+        )
     return [*lines, ""]
 
 
-def _servicer_class(service: object) -> list[str]:
-    lines = [f"class {service.name}Servicer:"]  # type: ignore[attr-defined]
-    for method in service.method:  # type: ignore[attr-defined]
+def _servicer_class(service: ServiceDescriptorProto) -> list[str]:
+    lines = [f"class {service.name}Servicer:"]
+    for method in service.method:
         request, answer = f"pb.{_short(method.input_type)}", f"pb.{_short(method.output_type)}"
         context = f"context: grpc.aio.ServicerContext[{request}, {answer}]"
         start, result = ("def", f"AsyncIterator[{answer}]") if method.server_streaming else ("async def", answer)

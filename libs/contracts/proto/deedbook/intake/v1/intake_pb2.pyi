@@ -36,7 +36,7 @@ class SubmitRequest(_message.Message):
     __slots__ = ("intent",)
     INTENT_FIELD_NUMBER: _ClassVar[int]
     intent: Intent
-    def __init__(self, intent: _Optional[_Union[Intent, _Mapping]] = ...) -> None: ...
+    def __init__(self, intent: _Optional[_Union[Intent, _Mapping[str, object]]] = ...) -> None: ...
 
 class SubmitResponse(_message.Message):
     __slots__ = ("intent_id", "topic", "partition", "offset")
@@ -88,7 +88,7 @@ class Intent(_message.Message):
     parent_id: str
     retry_of: str
     edited_from: str
-    def __init__(self, idempotency_key: _Optional[str] = ..., account: _Optional[str] = ..., tool: _Optional[str] = ..., capability: _Optional[str] = ..., arguments: _Optional[str] = ..., cost_class: _Optional[_Union[CostClass, str]] = ..., cost_cap_micros: _Optional[int] = ..., evidence: _Optional[_Iterable[_Union[Evidence, _Mapping]]] = ..., snapshot_id: _Optional[str] = ..., data_sources: _Optional[_Iterable[_Union[DataSource, _Mapping]]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., trace_parent: _Optional[str] = ..., run_id: _Optional[str] = ..., plan_id: _Optional[str] = ..., step_id: _Optional[str] = ..., parent_id: _Optional[str] = ..., retry_of: _Optional[str] = ..., edited_from: _Optional[str] = ...) -> None: ...
+    def __init__(self, idempotency_key: _Optional[str] = ..., account: _Optional[str] = ..., tool: _Optional[str] = ..., capability: _Optional[str] = ..., arguments: _Optional[str] = ..., cost_class: _Optional[_Union[CostClass, str]] = ..., cost_cap_micros: _Optional[int] = ..., evidence: _Optional[_Iterable[_Union[Evidence, _Mapping[str, object]]]] = ..., snapshot_id: _Optional[str] = ..., data_sources: _Optional[_Iterable[_Union[DataSource, _Mapping[str, object]]]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, object]]] = ..., trace_parent: _Optional[str] = ..., run_id: _Optional[str] = ..., plan_id: _Optional[str] = ..., step_id: _Optional[str] = ..., parent_id: _Optional[str] = ..., retry_of: _Optional[str] = ..., edited_from: _Optional[str] = ...) -> None: ...
 
 class Evidence(_message.Message):
     __slots__ = ("kind", "type", "id")
@@ -106,4 +106,4 @@ class DataSource(_message.Message):
     AS_OF_TIME_FIELD_NUMBER: _ClassVar[int]
     name: str
     as_of_time: _timestamp_pb2.Timestamp
-    def __init__(self, name: _Optional[str] = ..., as_of_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., as_of_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, object]]] = ...) -> None: ...
