@@ -1,0 +1,246 @@
+"""The control ledger in memory: read whole at start, then followed. Switches, tools, budgets and policies are looked up
+here, without a database. A view that could not be confirmed up to the end of the log within `control_stale_max_s` is not
+fresh, and everything then counts as stopped; so does one whose chain is broken, for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Protocol, TypeVar
+
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+
+from libs.contracts.errors import CodecError
+from libs.ledger.chain import Cursor, Seen, applied, look
+from libs.runtime import kafka
+from libs.runtime.clock import boottime_ms
+from libs.runtime.logs import logger
+from libs.runtime.settings import ControlSettings, KafkaSettings, StartRefused
+from libs.runtime.telemetry import Metrics
+
+TOPIC = "ledger.control"
+POLL_MS = 100
+CONFIRM_EVERY_MS = 1000
+RETRY_S = 0.5
+_START = Cursor()
+
+View = TypeVar("View")
+
+
+class Decode(Protocol):
+    """Gives the fact in a record, or raises a CodecError."""
+
+    def __call__(self, value: bytes, topic: str) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Rules(Generic[View]):
+    """What the tail knows about content: how to read a record, fold it, and say whether a view is fresh."""
+
+    initial: View
+    decode: Decode
+    fold: Callable[[View, Any], View]
+    freshened: Callable[[View, bool], View]
+
+
+@dataclass(frozen=True)
+class Tail(Generic[View]):
+    """The pure part: what was read, and up to where and when that is known to be all."""
+
+    view: View
+    cursor: Cursor = _START
+    highest_seq: int = 0
+    next_offset: int = 0
+    confirmed_ms: int | None = None
+    broken: str = ""
+
+    def fresh(self, now_ms: int, stale_max_ms: int) -> bool:
+        """Was it the whole log at some moment not longer ago than the limit?"""
+        return not self.broken and self.confirmed_ms is not None and now_ms - self.confirmed_ms <= stale_max_ms
+
+
+def read(tail: Tail[View], rules: Rules[View], offset: int, value: bytes) -> Tail[View]:
+    """The tail after one more record, by the reader's rule: repeats are dropped, a gap waits for the missing one."""
+    if tail.broken:
+        return tail
+    tail = replace(tail, next_offset=offset + 1)
+    try:
+        fact = rules.decode(value, TOPIC)
+    except CodecError as error:
+        return replace(tail, broken=f"offset {offset} cannot be decoded: {error}")
+    envelope = fact.envelope
+    match look(tail.cursor, envelope.seq, envelope.prev_hash):
+        case Seen.APPLY:
+            cursor = applied(tail.cursor, offset, envelope.seq, fact.hash)
+            highest = max(tail.highest_seq, envelope.seq)
+            return replace(tail, view=rules.fold(tail.view, fact), cursor=cursor, highest_seq=highest)
+        case Seen.DROP:
+            return tail
+        case Seen.GAP:
+            return replace(tail, highest_seq=max(tail.highest_seq, envelope.seq))
+        case Seen.HALT:
+            return replace(tail, broken=f"seq {envelope.seq} at offset {offset} does not continue the chain")
+
+
+@dataclass(frozen=True)
+class Question:
+    """Where does the log end? Asked at `asked_ms`, when everything before `next_offset` had been read."""
+
+    asked_ms: int
+    next_offset: int
+
+
+def confirm(tail: Tail[View], question: Question, end_offset: int) -> Tail[View]:
+    """The log ended at `end_offset` at some moment after the question: does the tail have all of it by now?"""
+    if tail.broken:
+        return tail
+    if end_offset < question.next_offset:
+        reason = f"the log ends at {end_offset}, but was read up to {question.next_offset}"
+        return replace(tail, broken=reason)
+    whole = tail.next_offset >= end_offset and tail.highest_seq == tail.cursor.last_seq
+    return replace(tail, confirmed_ms=question.asked_ms) if whole else tail
+
+
+class ControlTail(Generic[View]):
+    """Follows the control ledger. Safe to read from the same loop at any time; a look costs no await."""
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        control: ControlSettings,
+        rules: Rules[View],
+        metrics: Metrics | None = None,
+        client_id: str = "deedbook-control-tail",
+    ) -> None:
+        self._settings = settings
+        self._stale_max_ms = int(control.control_stale_max_s * 1000)
+        self._rules = rules
+        self._metrics = metrics
+        self._client_id = client_id
+        self._tail = Tail(rules.initial)
+        self._callbacks: list[Callable[[View], None]] = []
+        self._ready = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._was_fresh = False
+        self._log = logger(__name__)
+
+    @property
+    def view(self) -> View:
+        """What is in force, with its freshness as of this very moment."""
+        return self._rules.freshened(self._tail.view, self.fresh)
+
+    @property
+    def fresh(self) -> bool:
+        return self._tail.fresh(boottime_ms(), self._stale_max_ms)
+
+    @property
+    def seq(self) -> int:
+        """Seq of the last event that is folded in."""
+        return self._tail.cursor.last_seq
+
+    @property
+    def broken(self) -> str:
+        """Why this view will never be fresh again; '' = it is not broken."""
+        return self._tail.broken
+
+    def on_change(self, callback: Callable[[View], None]) -> None:
+        """Call this, from the loop, whenever the view moved or its freshness changed. It must not block."""
+        self._callbacks.append(callback)
+
+    def readiness(self) -> str:
+        """'' when fresh, else why not, in words."""
+        if self._tail.broken:
+            return f"the control ledger is broken: {self._tail.broken}"
+        return "" if self.fresh else "the control view is stale"
+
+    async def start(self) -> None:
+        """Begin to follow. Raises StartRefused when Kafka does not answer."""
+        client = await self._open()
+        self._task = asyncio.create_task(self._run(client), name="control-tail")
+
+    async def wait_ready(self, timeout_s: float | None = None) -> None:
+        """Until the view has once been confirmed. Raises TimeoutError."""
+        async with asyncio.timeout(timeout_s):
+            await self._ready.wait()
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait((self._task,))
+
+    async def _open(self) -> Any:
+        client = kafka.consumer(self._settings, self._client_id, fetch_max_wait_ms=POLL_MS)
+        await kafka.start(client, self._settings)
+        partition = TopicPartition(TOPIC, 0)
+        client.assign([partition])
+        client.seek(partition, self._tail.next_offset)
+        return client
+
+    async def _run(self, client: Any) -> None:
+        """Follow for ever; a client that failed is replaced and goes on where the tail is."""
+        while True:
+            try:
+                if client is None:
+                    client = await self._open()
+                await self._follow(client)
+            except asyncio.CancelledError:
+                await kafka.stop(client)
+                raise
+            except (KafkaError, TimeoutError, OSError, StartRefused) as error:
+                self._log.warning("the control ledger cannot be read", error=repr(error))
+                if client is not None:
+                    await kafka.stop(client)
+                client = None
+                self._tell(moved=False)
+                await asyncio.sleep(RETRY_S)
+
+    async def _follow(self, client: Any) -> None:
+        partition = TopicPartition(TOPIC, 0)
+        question = Question(boottime_ms() - CONFIRM_EVERY_MS, 0)
+        asking: asyncio.Task[Any] | None = None
+        end_offset: int | None = None  # the answer, until everything up to it was read
+        try:
+            while True:
+                records = (await client.getmany(partition, timeout_ms=POLL_MS)).get(partition, ())
+                moved = self._take(records)
+                if asking is not None and asking.done():
+                    end_offset, asking = asking.result()[partition], None
+                if end_offset is not None:
+                    self._settle(confirm(self._tail, question, end_offset))
+                    end_offset = None if self._tail.confirmed_ms == question.asked_ms else end_offset
+                if asking is None and end_offset is None and boottime_ms() - question.asked_ms >= CONFIRM_EVERY_MS:
+                    question = Question(boottime_ms(), self._tail.next_offset)
+                    asking = asyncio.create_task(client.end_offsets([partition]))
+                self._tell(moved)
+        finally:
+            if asking is not None:
+                asking.cancel()
+
+    def _take(self, records: Sequence[Any]) -> bool:
+        """Fold records; say whether the view moved."""
+        before = self._tail.cursor
+        tail = self._tail
+        for record in records:
+            tail = read(tail, self._rules, record.offset, record.value)
+        self._settle(tail)
+        return tail.cursor != before
+
+    def _settle(self, tail: Tail[View]) -> None:
+        if tail.broken and not self._tail.broken:
+            self._log.critical("the control ledger is broken; everything counts as stopped", reason=tail.broken)
+        self._tail = tail
+        if tail.confirmed_ms is not None:
+            self._ready.set()
+
+    def _tell(self, moved: bool) -> None:
+        fresh = self.fresh
+        if self._metrics is not None:
+            self._metrics.control_seq.set(self.seq)
+            if self._tail.confirmed_ms is not None:
+                self._metrics.control_age.set((boottime_ms() - self._tail.confirmed_ms) / 1000)
+        if moved or fresh != self._was_fresh:
+            self._was_fresh = fresh
+            for callback in self._callbacks:
+                callback(self.view)
