@@ -1,0 +1,111 @@
+"""The control view: whole, in order, and fresh only while that is known (D1, T19; flow.md decision 13)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from libs.contracts.errors import BadValue
+from libs.ledger.chain import ZERO, event_hash
+from libs.runtime.control_tail import Question, Rules, Tail, confirm, read
+
+
+@dataclass(frozen=True)
+class Envelope:
+    seq: int
+    prev_hash: bytes
+
+
+@dataclass(frozen=True)
+class Fact:
+    envelope: Envelope
+    hash: bytes
+
+
+def decode(value: bytes, topic: str) -> Any:
+    """Records of these tests are `seq|hash before|note`."""
+    if value == b"poison":
+        raise BadValue("poison")
+    seq, prev, _ = value.split(b"|", 2)
+    return Fact(Envelope(int(seq), bytes.fromhex(prev.decode())), event_hash(value))
+
+
+RULES: Rules[tuple[int, ...]] = Rules(
+    initial=(), decode=decode, fold=lambda view, fact: (*view, fact.envelope.seq), freshened=lambda view, fresh: view
+)
+
+
+def chain(length: int, note: str = "") -> list[bytes]:
+    values: list[bytes] = []
+    for seq in range(1, length + 1):
+        prev = event_hash(values[-1]) if values else ZERO
+        values.append(f"{seq}|{prev.hex()}|{note}".encode())
+    return values
+
+
+def read_all(values: list[bytes], tail: Tail[tuple[int, ...]] | None = None) -> Tail[tuple[int, ...]]:
+    tail = tail or Tail(RULES.initial)
+    for value in values:
+        tail = read(tail, RULES, tail.next_offset, value)
+    return tail
+
+
+def test_events_are_folded_in_order_and_repeats_dropped() -> None:
+    one, two, three = chain(3)
+    tail = read_all([one, two, one, two, three])
+    assert tail.view == (1, 2, 3)
+    assert tail.next_offset == 5
+    assert not tail.broken
+
+
+def test_a_view_is_fresh_only_within_the_limit_after_the_question() -> None:
+    tail = confirm(read_all(chain(2)), Question(asked_ms=1000, next_offset=2), end_offset=2)
+    assert tail.fresh(now_ms=6000, stale_max_ms=5000)
+    assert not tail.fresh(now_ms=6001, stale_max_ms=5000)
+
+
+def test_an_empty_log_that_was_confirmed_is_fresh() -> None:
+    tail: Tail[tuple[int, ...]] = Tail(RULES.initial)
+    assert not tail.fresh(0, 5000)
+    assert confirm(tail, Question(0, 0), 0).fresh(0, 5000)
+
+
+def test_what_is_not_read_yet_keeps_the_view_from_being_fresh() -> None:
+    tail = confirm(read_all(chain(2)), Question(1000, 2), end_offset=3)
+    assert not tail.fresh(1000, 5000)
+    later = read(tail, RULES, 2, chain(3)[2])
+    assert confirm(later, Question(1000, 2), end_offset=3).fresh(1000, 5000)
+
+
+def test_records_that_arrive_while_the_question_is_open_are_no_loss() -> None:
+    tail = confirm(read_all(chain(3)), Question(1000, next_offset=1), end_offset=1)
+    assert tail.fresh(1000, 5000)
+
+
+def test_a_gap_applies_nothing_and_is_not_fresh_until_the_missing_one_comes() -> None:
+    one, two, three = chain(3)
+    tail = read_all([one, three])
+    assert tail.view == (1,)
+    assert not confirm(tail, Question(0, 2), 2).fresh(0, 5000)
+    mended = read_all([two, three], tail)
+    assert mended.view == (1, 2, 3)
+    assert confirm(mended, Question(0, 4), 4).fresh(0, 5000)
+
+
+@pytest.mark.parametrize("foreign", [chain(2, "other")[1], b"poison"])
+def test_a_broken_chain_is_never_fresh_again(foreign: bytes) -> None:
+    one, two = chain(2)
+    before = confirm(read_all([one]), Question(0, 1), 1)
+    broken = read_all([foreign], before)
+    assert broken.broken
+    assert broken.view == (1,)
+    assert not broken.fresh(0, 5000)
+    again = confirm(read_all([two], broken), Question(10, 3), 3)
+    assert not again.fresh(10, 5000)
+
+
+def test_a_log_that_became_shorter_is_broken() -> None:
+    tail = confirm(read_all(chain(3)), Question(0, next_offset=3), end_offset=1)
+    assert "ends at 1" in tail.broken
