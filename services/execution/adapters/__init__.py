@@ -1,0 +1,1 @@
+"""How tools are reached: MCP over stdio, and those built in."""

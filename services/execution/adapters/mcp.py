@@ -1,0 +1,212 @@
+"""Tools of MCP servers over stdio.
+
+    ready: profile -> warm server -> handshake -> tools/list -> definition as pinned?
+    call:  look at the guard, send once, wait, judge what came back
+
+Nothing is sent twice. What is certain about a call follows from its slot (transport.py): no byte sent is NOT_SENT;
+bytes sent and no usable answer is AMBIGUOUS; an answer is judged by the response contract (response.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from libs.contracts.events import AnswerStatus, EffectClass, FailureCategory, ToolAnswer, ToolEntry
+from libs.ledger.service import Effect
+from libs.runtime.clock import wall_micros
+from libs.runtime.logs import logger
+from services.execution.adapters.artifacts import ArtifactStore
+from services.execution.adapters.connection import Connection, WarmServer, unknown_profile
+from services.execution.adapters.keys import META_ATTEMPT, META_INTENT, effect_key, place_key
+from services.execution.adapters.patterns import Patterns
+from services.execution.adapters.process import Profile
+from services.execution.adapters.response import Judged, invalid, judge, lost, refused, shown
+from services.execution.adapters.transport import CURRENT_CALL, CallSlot, NotSent
+from services.execution.ports import Guard, NotReady, RegisteredTool
+from services.execution.settings import ToolSettings
+
+log = logger(__name__)
+
+
+class Answer(msgspec.Struct):
+    """A JSON-RPC answer, its parts as the server wrote them."""
+
+    result: msgspec.Raw = msgspec.Raw()
+    error: msgspec.Raw = msgspec.Raw()
+
+
+class McpAdapter:
+    """Keeps one warm server per profile."""
+
+    def __init__(self, profiles: Mapping[str, Profile], settings: ToolSettings) -> None:
+        self._servers = {
+            name: WarmServer(profile, settings.answer_bytes_max, settings.connect_timeout_ms)
+            for name, profile in profiles.items()
+        }
+        self._max_age_ms = settings.definitions_max_age_ms
+        self._secret = settings.effect_key_secret.get_secret_value().encode()
+        self._artifacts = ArtifactStore(settings.artifacts_dir)
+        self._patterns = Patterns()
+
+    async def ready(self, effect: Effect, tool: RegisteredTool) -> None:
+        self._request(effect, tool.entry)
+        server = self._servers.get(tool.profile)
+        if server is None:
+            raise unknown_profile(tool.profile)
+        connection = await server.connected()
+        offered = (await server.definitions(connection, self._max_age_ms)).get(_name(tool))
+        if offered is None:
+            raise NotReady("TOOL_MISSING", f"the server does not offer {tool.id}", FailureCategory.PERMANENT)
+        if offered.hash != tool.entry.definition_hash:
+            reason = f"the definition of {tool.id} is not the accepted one; an operator must look at it"
+            raise NotReady("TOOL_CHANGED", reason, FailureCategory.POLICY)
+
+    async def call(self, effect: Effect, tool: RegisteredTool, guard: Guard) -> ToolAnswer:
+        clock = _Clock()
+        server = self._servers.get(tool.profile)
+        connection = server.connection if server is not None else None
+        if connection is None or not connection.alive:
+            return clock.not_sent("CONNECTION_LOST", "the connection to the tool was gone before the call")
+        offered = connection.pinned(_name(tool))
+        if offered is None or offered.hash != tool.entry.definition_hash:
+            return clock.not_sent("TOOL_CHANGED", "the server has changed the tool since it was looked at")
+        try:
+            arguments, meta = self._request(effect, tool.entry)
+        except NotReady as error:
+            return clock.not_sent(error.code, error.reason)
+        slot = CallSlot(guard, cancellable=tool.entry.effect_class is EffectClass.READ_ONLY)
+        fault = await _send(connection, slot, (_name(tool), arguments, meta), effect.timeout_ms)
+        if slot.refused:
+            return clock.not_sent("NOT_OWNER", "the lane was no longer ours at the last look")
+        if not slot.sent:
+            return clock.not_sent("CONNECTION_LOST", "the connection to the tool was gone before the call")
+        connection.answered = connection.answered or slot.raw is not None
+        return await self._answer(tool.entry, slot, fault, arguments, clock)
+
+    async def close(self) -> None:
+        await asyncio.gather(*(server.close() for server in self._servers.values()), self._patterns.close())
+
+    def _request(self, effect: Effect, entry: ToolEntry) -> tuple[dict[str, Any], dict[str, Any]]:
+        """(arguments, `_meta`). The intent's id goes along, so that whoever must resolve a doubt finds the call in the
+        tool's own log. Raises NotReady."""
+        try:
+            arguments = msgspec.json.decode(effect.arguments, type=dict[str, Any])
+        except (msgspec.DecodeError, RecursionError):
+            raise NotReady("BAD_ARGUMENTS", "the arguments are no JSON object", FailureCategory.PERMANENT) from None
+        if any(values for field in entry.secret_fields if (values := _at(arguments, field))):
+            raise NotReady("SECRET_UNRESOLVED", "no secret store is configured", FailureCategory.PERMANENT)
+        key = effect_key(self._secret, effect.tenant, effect.key)
+        arguments, meta = place_key(entry, key, arguments)
+        meta |= {META_INTENT: effect.key.hex(), META_ATTEMPT: effect.attempt}
+        if effect.trace_parent:
+            meta["traceparent"] = effect.trace_parent
+        return arguments, meta
+
+    async def _answer(
+        self, entry: ToolEntry, slot: CallSlot, fault: str, arguments: dict[str, Any], clock: _Clock
+    ) -> ToolAnswer:
+        if slot.fault:
+            return clock.answer(invalid(entry, f"the answer cannot be read: {slot.fault}"), code=slot.fault)
+        if slot.raw is None:
+            return clock.answer(lost(entry, fault or "CONNECTION_LOST", "the call was sent and no answer came"))
+        clock.stop()
+        try:
+            parts = msgspec.json.decode(slot.raw, type=Answer)
+            raw = bytes(parts.result) or bytes(parts.error)
+            content = msgspec.json.decode(raw, type=dict[str, Any])
+        except (msgspec.DecodeError, RecursionError):
+            return clock.answer(invalid(entry, "the answer is no JSON object"), code="ANSWER_MALFORMED")
+        digest = hashlib.sha256(raw).digest()
+        if not bytes(parts.result):
+            message = shown(str(content.get("message", "")))
+            judged = refused(entry, "TOOL_REFUSED", f"JSON-RPC error {content.get('code')}: {message}")
+        elif fault:
+            judged = invalid(entry, "the answer breaks the protocol")
+        else:
+            judged = await judge(entry, content, arguments, digest, self._patterns)
+        return clock.answer(judged, raw=raw, digest=digest, artifact=await self._keep(raw))
+
+    async def _keep(self, raw: bytes) -> str:
+        """The deed has happened whether or not its answer can be kept; an answer that says '' is honest about it."""
+        try:
+            return await asyncio.to_thread(self._artifacts.put, raw)
+        except OSError as error:
+            log.error("raw answer not kept", reason=str(error), size=len(raw))
+            return ""
+
+
+class _Clock:
+    """When a call began and how long it took, and the answers that carry this."""
+
+    def __init__(self) -> None:
+        self._started_at = wall_micros()
+        self._started = time.monotonic()
+        self._duration_ms = -1
+
+    def stop(self) -> None:
+        self._duration_ms = int((time.monotonic() - self._started) * 1000)
+
+    def not_sent(self, code: str, reason: str) -> ToolAnswer:
+        return self.answer(Judged(AnswerStatus.NOT_SENT, code, FailureCategory.TRANSIENT, reason))
+
+    def answer(
+        self, judged: Judged, *, code: str = "", raw: bytes = b"", digest: bytes | None = None, artifact: str = ""
+    ) -> ToolAnswer:
+        if self._duration_ms < 0:
+            self.stop()
+        return ToolAnswer(
+            status=judged.status,
+            started_at=self._started_at,
+            duration_ms=self._duration_ms,
+            code=code or judged.code,
+            category=judged.category,
+            reason=judged.reason,
+            cost_micros=judged.cost_micros,
+            object_refs=judged.refs,
+            response_digest=digest,
+            response_bytes=len(raw),
+            summary=judged.summary,
+            artifact=artifact,
+        )
+
+
+async def _send(
+    connection: Connection, slot: CallSlot, call: tuple[str, dict[str, Any], dict[str, Any]], timeout_ms: int
+) -> str:
+    """Send and wait. Returns why there is no good answer, '' when there is one; the slot knows the rest."""
+    token = CURRENT_CALL.set(slot)
+    try:
+        async with asyncio.timeout(timeout_ms / 1000):
+            await connection.call(*call)
+        return ""
+    except TimeoutError:
+        return "TIMEOUT"
+    except NotSent:
+        return "NOT_SENT"
+    except Exception as error:  # all that the SDK may raise; certainty comes from the slot, not from the kind of error
+        log.info("call failed", reason=type(error).__name__)
+        return "CONNECTION_LOST" if slot.raw is None else "PROTOCOL"
+    finally:
+        CURRENT_CALL.reset(token)
+        if slot.request_id is not None:
+            connection.transport.slots.pop(slot.request_id, None)
+
+
+def _name(tool: RegisteredTool) -> str:
+    return tool.id.partition("/")[2]
+
+
+def _at(arguments: dict[str, Any], path: str) -> bool:
+    """Is there anything at this path?"""
+    value: Any = arguments
+    for step in path.split("."):
+        if not isinstance(value, dict) or step not in value:
+            return False
+        value = value[step]
+    return True

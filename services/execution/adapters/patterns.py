@@ -1,0 +1,99 @@
+"""Regular expressions of the registry on texts of tools, in a child process of their own: Python's engine can run for
+ever and cannot be interrupted, and a lane that stands still loses its lease."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+
+import msgspec
+
+from services.execution.adapters.process import Profile, ServerProcess
+
+TEXT_MAX = 65_536
+PATTERN_MAX = 1_000
+TIMEOUT_S = 0.5
+START_TIMEOUT_S = 10.0
+_CHILD = """
+import json, re, resource, sys
+resource.setrlimit(resource.RLIMIT_AS, (1 << 29, 1 << 29))
+print("ready", flush=True)
+for line in sys.stdin:
+    pattern, text = json.loads(line)
+    try:
+        found = re.search(pattern, text)
+        group = None if found is None else found.group(1 if found.re.groups else 0)
+    except (re.error, MemoryError, RecursionError):
+        group = None
+    print(json.dumps(group), flush=True)
+"""
+
+
+class Patterns:
+    """One warm child, one search at a time. A search that takes too long ends the child and finds nothing."""
+
+    def __init__(self) -> None:
+        self._child: ServerProcess | None = None
+        self._answers = bytearray()
+        self._lock = asyncio.Lock()
+
+    async def first(self, pattern: str, text: str) -> str | None:
+        """The first group (or the whole) of the first match in the first 64 KiB of the text; None when there is none,
+        when the pattern is no pattern, and when the search takes longer than half a second."""
+        if len(pattern) > PATTERN_MAX:
+            return None
+        request = msgspec.json.encode((pattern, text[:TEXT_MAX])) + b"\n"
+        async with self._lock:
+            try:
+                async with asyncio.timeout(START_TIMEOUT_S):
+                    child = await self._started()
+                async with asyncio.timeout(TIMEOUT_S):
+                    return await self._ask(child, request)
+            except (TimeoutError, OSError, msgspec.DecodeError):
+                await self.close()
+                return None
+            except asyncio.CancelledError:
+                await self.close()  # its answer would be taken for that of the next search
+                raise
+
+    async def close(self) -> None:
+        child, self._child = self._child, None
+        self._answers.clear()
+        if child is not None:
+            await child.stop(grace_s=0)
+
+    async def _started(self) -> ServerProcess:
+        if self._child is None or not self._child.alive:
+            await self.close()
+            child = ServerProcess(Profile(name="patterns", argv=(sys.executable, "-I", "-S", "-c", _CHILD)))
+            await child.start()
+            self._child = child
+            await self._line(child)
+        return self._child
+
+    async def _ask(self, child: ServerProcess, request: bytes) -> str | None:
+        rest = memoryview(request)
+        while rest:
+            rest = rest[child.write_now(rest) :]
+            if rest:
+                await child.writable()
+        return msgspec.json.decode(await self._line(child), type=str | None)
+
+    async def _line(self, child: ServerProcess) -> bytes:
+        while (end := self._answers.find(b"\n")) < 0:
+            chunk = await child.read()
+            if not chunk:
+                raise BrokenPipeError("the child has ended")
+            self._answers += chunk
+        line = bytes(self._answers[:end])
+        del self._answers[: end + 1]
+        return line
+
+
+def is_pattern(pattern: str) -> bool:
+    """May it be registered?"""
+    try:
+        return len(pattern) <= PATTERN_MAX and re.compile(pattern) is not None
+    except (re.error, RecursionError, OverflowError):
+        return False

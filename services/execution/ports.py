@@ -1,0 +1,69 @@
+"""What execution needs of the outside world: tools, reached through adapters that all keep the same promises.
+
+`ready` may fail with NotReady: then the tool was provably not called. `call` never raises for what a tool does; its
+answer says what is certain. Only these two statuses follow from what we did, not from what the tool said:
+
+    NOT_SENT     no byte left (the guard said no, or the connection was gone before)
+    AMBIGUOUS    bytes left, and no usable answer came back
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from libs.contracts.events import FailureCategory, ToolAnswer, ToolEntry, Transport
+from libs.ledger.service import Effect
+
+Guard = Callable[[], bool]
+
+
+class RegisteredTool(Protocol):
+    """A tool as the control view knows it: the operator's entry, and how its server is reached."""
+
+    @property
+    def id(self) -> str:
+        """`server/tool`."""
+        ...
+
+    @property
+    def entry(self) -> ToolEntry: ...
+
+    @property
+    def transport(self) -> Transport: ...
+
+    @property
+    def profile(self) -> str:
+        """Name of the entry in the operator's local file; never the command line itself."""
+        ...
+
+
+class NotReady(Exception):
+    """The tool cannot be called now, and was provably not called. TRANSIENT: later it may be."""
+
+    def __init__(
+        self, code: str, reason: str, category: FailureCategory = FailureCategory.TRANSIENT, retry_after_ms: int = 0
+    ) -> None:
+        super().__init__(f"{code}: {reason}")
+        self.code = code
+        self.reason = reason
+        self.category = category
+        self.retry_after_ms = retry_after_ms
+
+
+class ToolAdapter(Protocol):
+    """One way of reaching tools."""
+
+    async def ready(self, effect: Effect, tool: RegisteredTool) -> None:
+        """Connection up, handshake done, definition as pinned. Before anything is marked `started`.
+        Raises NotReady."""
+        ...
+
+    async def call(self, effect: Effect, tool: RegisteredTool, guard: Guard) -> ToolAnswer:
+        """Call the tool once, never twice. `guard` is looked at with no await between it and the first byte; when it
+        says no, the answer is NOT_SENT with code NOT_OWNER."""
+        ...
+
+    async def close(self) -> None:
+        """End connections and child processes."""
+        ...
