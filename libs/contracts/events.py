@@ -1,4 +1,6 @@
-"""The types of all events, commands and messages. Generated from schemas/ by libs.contracts.generate: do not edit.
+"""The types of all events, commands and messages.
+
+Generated from schemas/ by libs.contracts.generate: do not edit.
 
 Ids are 16 and digests 32 raw bytes; names ending in `_at` are microseconds since 1970 UTC. Events are without their
 envelope, which is a type of its own. Fields with a default come last; give fields by name.

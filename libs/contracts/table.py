@@ -1,17 +1,21 @@
-"""All types that a topic may carry, in every version ever released. Generated from schemas/ by
-libs.contracts.generate: do not edit."""
+"""What each topic may carry, in every version ever released.
 
-# ruff: noqa: E501
+Generated from schemas/ by libs.contracts.generate: do not edit.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
-from libs.contracts import events
+from libs.contracts import events, records
+from libs.contracts.avro import Reader, Writer
 
 
 class TypeRow(msgspec.Struct, frozen=True):
-    """One version of one type. `schema` is its registered form without texts and logical types."""
+    """One released version of one type. `written`: the version that programs write. Readers and writers of an event
+    leave its envelope out; that has its own, which messages lack."""
 
     name: str
     version: int
@@ -19,7 +23,10 @@ class TypeRow(msgspec.Struct, frozen=True):
     topics: tuple[str, ...]
     written: bool
     struct: type[msgspec.Struct]
-    schema: str
+    read: Reader[msgspec.Struct]
+    write: Writer[Any] | None = None
+    read_envelope: Reader[events.Envelope] | None = None
+    write_envelope: Writer[events.Envelope] | None = None
 
 
 TYPES: tuple[TypeRow, ...] = (
@@ -38,7 +45,10 @@ TYPES: tuple[TypeRow, ...] = (
         ),
         written=True,
         struct=events.CommandRejected,
-        schema='{"type":"record","name":"CommandRejected","namespace":"deedbook","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"command_id","type":"deedbook.Uuid"},{"name":"command","type":"string"},{"name":"code","type":"string"},{"name":"reason","type":"string"}]}',
+        read=records.read_command_rejected,
+        write=records.write_command_rejected,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.KeyParked",
@@ -55,7 +65,10 @@ TYPES: tuple[TypeRow, ...] = (
         ),
         written=True,
         struct=events.KeyParked,
-        schema='{"type":"record","name":"KeyParked","namespace":"deedbook","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"service","type":"string"},{"name":"code","type":"string"},{"name":"error","type":"string"},{"name":"input_topic","type":"string"},{"name":"input_position","type":"long"}]}',
+        read=records.read_key_parked,
+        write=records.write_key_parked,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.KeyUnparked",
@@ -72,7 +85,10 @@ TYPES: tuple[TypeRow, ...] = (
         ),
         written=True,
         struct=events.KeyUnparked,
-        schema='{"type":"record","name":"KeyUnparked","namespace":"deedbook","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"service","type":"string"},{"name":"command_id","type":"deedbook.Uuid"},{"name":"by","type":"string"},{"name":"reason","type":"string"}]}',
+        read=records.read_key_unparked,
+        write=records.write_key_unparked,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.approval.ApprovalCancelled",
@@ -81,7 +97,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.approval",),
         written=True,
         struct=events.ApprovalCancelled,
-        schema='{"type":"record","name":"ApprovalCancelled","namespace":"deedbook.approval","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"command_id","type":["null","deedbook.Uuid"],"default":null},{"name":"by","type":"string"},{"name":"reason","type":"string"}]}',
+        read=records.read_approval_cancelled,
+        write=records.write_approval_cancelled,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.approval.ApprovalDenied",
@@ -90,7 +109,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.approval",),
         written=True,
         struct=events.ApprovalDenied,
-        schema='{"type":"record","name":"ApprovalDenied","namespace":"deedbook.approval","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"code","type":"string"},{"name":"reason","type":"string"},{"name":"by","type":"string"}]}',
+        read=records.read_approval_denied,
+        write=records.write_approval_denied,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.approval.ApprovalExpired",
@@ -99,7 +121,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.approval",),
         written=True,
         struct=events.ApprovalExpired,
-        schema='{"type":"record","name":"ApprovalExpired","namespace":"deedbook.approval","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"reason","type":"string"}]}',
+        read=records.read_approval_expired,
+        write=records.write_approval_expired,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.approval.ApprovalGranted",
@@ -108,7 +133,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.approval",),
         written=True,
         struct=events.ApprovalGranted,
-        schema='{"type":"record","name":"ApprovalGranted","namespace":"deedbook.approval","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"action_digest","type":"deedbook.Hash"},{"name":"approvers","type":{"type":"array","items":"string"}},{"name":"expires_at","type":{"type":"long"}}]}',
+        read=records.read_approval_granted,
+        write=records.write_approval_granted,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.approval.ApprovalRequested",
@@ -117,7 +145,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.approval",),
         written=True,
         struct=events.ApprovalRequested,
-        schema='{"type":"record","name":"ApprovalRequested","namespace":"deedbook.approval","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"action_digest","type":"deedbook.Hash"},{"name":"needed","type":"int"},{"name":"roles","type":{"type":"array","items":"string"}},{"name":"expires_at","type":{"type":"long"}},{"name":"display","type":"string"},{"name":"tool","type":"string"},{"name":"requester","type":"string"}]}',
+        read=records.read_approval_requested,
+        write=records.write_approval_requested,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.approval.ApprovalVoted",
@@ -126,7 +157,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.approval",),
         written=True,
         struct=events.ApprovalVoted,
-        schema='{"type":"record","name":"ApprovalVoted","namespace":"deedbook.approval","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"command_id","type":"deedbook.Uuid"},{"name":"voter","type":"string"},{"name":"vote","type":{"type":"enum","name":"Vote","namespace":"deedbook","symbols":["APPROVE","DENY"],"default":"DENY"}},{"name":"reason","type":"string"}]}',
+        read=records.read_approval_voted,
+        write=records.write_approval_voted,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.approval.ApprovalWithdrawn",
@@ -135,7 +169,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.approval",),
         written=True,
         struct=events.ApprovalWithdrawn,
-        schema='{"type":"record","name":"ApprovalWithdrawn","namespace":"deedbook.approval","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"command_id","type":"deedbook.Uuid"},{"name":"by","type":"string"},{"name":"reason","type":"string"}]}',
+        read=records.read_approval_withdrawn,
+        write=records.write_approval_withdrawn,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.budget.BudgetCorrected",
@@ -144,7 +181,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.budget",),
         written=True,
         struct=events.BudgetCorrected,
-        schema='{"type":"record","name":"BudgetCorrected","namespace":"deedbook.budget","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"from_micros","type":"long"},{"name":"to_micros","type":"long"},{"name":"reason","type":"string"},{"name":"lines","type":{"type":"array","items":{"type":"record","name":"ScopeLine","namespace":"deedbook","fields":[{"name":"scope","type":"string"},{"name":"stripe","type":"int"},{"name":"version","type":"long"},{"name":"share_micros","type":"long"},{"name":"pending_micros","type":"long"},{"name":"posted_micros","type":"long"},{"name":"hard_micros","type":"long"},{"name":"soft_micros","type":["null","long"],"default":null},{"name":"frozen","type":"boolean"},{"name":"cap_seq","type":"long"}]}}}]}',
+        read=records.read_budget_corrected,
+        write=records.write_budget_corrected,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.budget.BudgetDenied",
@@ -153,7 +193,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.budget",),
         written=True,
         struct=events.BudgetDenied,
-        schema='{"type":"record","name":"BudgetDenied","namespace":"deedbook.budget","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"amount_micros","type":"long"},{"name":"scope","type":"string"},{"name":"code","type":"string"},{"name":"reason","type":"string"},{"name":"available_micros","type":"long"},{"name":"lines","type":{"type":"array","items":{"type":"record","name":"ScopeLine","namespace":"deedbook","fields":[{"name":"scope","type":"string"},{"name":"stripe","type":"int"},{"name":"version","type":"long"},{"name":"share_micros","type":"long"},{"name":"pending_micros","type":"long"},{"name":"posted_micros","type":"long"},{"name":"hard_micros","type":"long"},{"name":"soft_micros","type":["null","long"],"default":null},{"name":"frozen","type":"boolean"},{"name":"cap_seq","type":"long"}]}},"default":[]}]}',
+        read=records.read_budget_denied,
+        write=records.write_budget_denied,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.budget.BudgetReleased",
@@ -162,7 +205,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.budget",),
         written=True,
         struct=events.BudgetReleased,
-        schema='{"type":"record","name":"BudgetReleased","namespace":"deedbook.budget","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"amount_micros","type":"long"},{"name":"reason","type":"string"},{"name":"lines","type":{"type":"array","items":{"type":"record","name":"ScopeLine","namespace":"deedbook","fields":[{"name":"scope","type":"string"},{"name":"stripe","type":"int"},{"name":"version","type":"long"},{"name":"share_micros","type":"long"},{"name":"pending_micros","type":"long"},{"name":"posted_micros","type":"long"},{"name":"hard_micros","type":"long"},{"name":"soft_micros","type":["null","long"],"default":null},{"name":"frozen","type":"boolean"},{"name":"cap_seq","type":"long"}]}}}]}',
+        read=records.read_budget_released,
+        write=records.write_budget_released,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.budget.BudgetReserved",
@@ -171,7 +217,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.budget",),
         written=True,
         struct=events.BudgetReserved,
-        schema='{"type":"record","name":"BudgetReserved","namespace":"deedbook.budget","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"amount_micros","type":"long"},{"name":"lines","type":{"type":"array","items":{"type":"record","name":"ScopeLine","namespace":"deedbook","fields":[{"name":"scope","type":"string"},{"name":"stripe","type":"int"},{"name":"version","type":"long"},{"name":"share_micros","type":"long"},{"name":"pending_micros","type":"long"},{"name":"posted_micros","type":"long"},{"name":"hard_micros","type":"long"},{"name":"soft_micros","type":["null","long"],"default":null},{"name":"frozen","type":"boolean"},{"name":"cap_seq","type":"long"}]}}},{"name":"scopes","type":{"type":"array","items":"string"}},{"name":"warnings","type":{"type":"array","items":"string"},"default":[]}]}',
+        read=records.read_budget_reserved,
+        write=records.write_budget_reserved,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.budget.BudgetSettled",
@@ -180,7 +229,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.budget",),
         written=True,
         struct=events.BudgetSettled,
-        schema='{"type":"record","name":"BudgetSettled","namespace":"deedbook.budget","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"reserved_micros","type":"long"},{"name":"actual_micros","type":"long"},{"name":"overrun","type":"boolean"},{"name":"lines","type":{"type":"array","items":{"type":"record","name":"ScopeLine","namespace":"deedbook","fields":[{"name":"scope","type":"string"},{"name":"stripe","type":"int"},{"name":"version","type":"long"},{"name":"share_micros","type":"long"},{"name":"pending_micros","type":"long"},{"name":"posted_micros","type":"long"},{"name":"hard_micros","type":"long"},{"name":"soft_micros","type":["null","long"],"default":null},{"name":"frozen","type":"boolean"},{"name":"cap_seq","type":"long"}]}}}]}',
+        read=records.read_budget_settled,
+        write=records.write_budget_settled,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.commands.ApprovalVote",
@@ -189,7 +241,8 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("commands",),
         written=True,
         struct=events.ApprovalVote,
-        schema='{"type":"record","name":"ApprovalVote","namespace":"deedbook.commands","fields":[{"name":"command_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"principal","type":{"type":"record","name":"Principal","namespace":"deedbook","fields":[{"name":"tenant","type":"string"},{"name":"subject","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}},{"name":"accounts","type":{"type":"array","items":"string"}},{"name":"roles","type":{"type":"array","items":"string"}}]}},{"name":"reason","type":"string"},{"name":"issued_at","type":{"type":"long"}},{"name":"vote","type":{"type":"enum","name":"Vote","namespace":"deedbook","symbols":["APPROVE","DENY"],"default":"DENY"}},{"name":"action_digest","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}}]}',
+        read=records.read_approval_vote,
+        write=records.write_approval_vote,
     ),
     TypeRow(
         name="deedbook.commands.Cancel",
@@ -198,7 +251,8 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("commands",),
         written=True,
         struct=events.Cancel,
-        schema='{"type":"record","name":"Cancel","namespace":"deedbook.commands","fields":[{"name":"command_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"principal","type":{"type":"record","name":"Principal","namespace":"deedbook","fields":[{"name":"tenant","type":"string"},{"name":"subject","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}},{"name":"accounts","type":{"type":"array","items":"string"}},{"name":"roles","type":{"type":"array","items":"string"}}]}},{"name":"reason","type":"string"},{"name":"issued_at","type":{"type":"long"}}]}',
+        read=records.read_cancel,
+        write=records.write_cancel,
     ),
     TypeRow(
         name="deedbook.commands.LateResult",
@@ -207,7 +261,8 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("commands",),
         written=True,
         struct=events.LateResult,
-        schema='{"type":"record","name":"LateResult","namespace":"deedbook.commands","fields":[{"name":"command_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"principal","type":{"type":"record","name":"Principal","namespace":"deedbook","fields":[{"name":"tenant","type":"string"},{"name":"subject","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}},{"name":"accounts","type":{"type":"array","items":"string"}},{"name":"roles","type":{"type":"array","items":"string"}}]}},{"name":"reason","type":"string"},{"name":"issued_at","type":{"type":"long"}},{"name":"attempt","type":"int"},{"name":"answer","type":{"type":"record","name":"ToolAnswer","namespace":"deedbook","fields":[{"name":"status","type":{"type":"enum","name":"AnswerStatus","namespace":"deedbook","symbols":["SUCCEEDED","FAILED","AMBIGUOUS","NOT_SENT"],"default":"AMBIGUOUS"}},{"name":"code","type":"string","default":""},{"name":"category","type":{"type":"enum","name":"FailureCategory","namespace":"deedbook","symbols":["TRANSIENT","PERMANENT","POLICY"],"default":"PERMANENT"},"default":"PERMANENT"},{"name":"reason","type":"string","default":""},{"name":"cost_micros","type":["null","long"],"default":null},{"name":"object_refs","type":{"type":"array","items":{"type":"record","name":"ObjectRef","namespace":"deedbook","fields":[{"name":"type","type":"string"},{"name":"id","type":"string"}]}},"default":[]},{"name":"response_digest","type":["null",{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}],"default":null},{"name":"response_bytes","type":"long","default":0},{"name":"summary","type":"string","default":""},{"name":"started_at","type":{"type":"long"}},{"name":"duration_ms","type":"long"},{"name":"retry_after_ms","type":["null","long"],"default":null},{"name":"artifact","type":"string","default":""},{"name":"tokens","type":["null","long"],"default":null}]}}]}',
+        read=records.read_late_result,
+        write=records.write_late_result,
     ),
     TypeRow(
         name="deedbook.commands.Resolve",
@@ -216,7 +271,8 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("commands",),
         written=True,
         struct=events.Resolve,
-        schema='{"type":"record","name":"Resolve","namespace":"deedbook.commands","fields":[{"name":"command_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"principal","type":{"type":"record","name":"Principal","namespace":"deedbook","fields":[{"name":"tenant","type":"string"},{"name":"subject","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}},{"name":"accounts","type":{"type":"array","items":"string"}},{"name":"roles","type":{"type":"array","items":"string"}}]}},{"name":"reason","type":"string"},{"name":"issued_at","type":{"type":"long"}},{"name":"applied","type":"boolean"},{"name":"cost_micros","type":["null","long"],"default":null},{"name":"evidence","type":"string"}]}',
+        read=records.read_resolve,
+        write=records.write_resolve,
     ),
     TypeRow(
         name="deedbook.commands.Unpark",
@@ -225,7 +281,8 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("commands",),
         written=True,
         struct=events.Unpark,
-        schema='{"type":"record","name":"Unpark","namespace":"deedbook.commands","fields":[{"name":"command_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"principal","type":{"type":"record","name":"Principal","namespace":"deedbook","fields":[{"name":"tenant","type":"string"},{"name":"subject","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}},{"name":"accounts","type":{"type":"array","items":"string"}},{"name":"roles","type":{"type":"array","items":"string"}}]}},{"name":"reason","type":"string"},{"name":"issued_at","type":{"type":"long"}},{"name":"service","type":"string"}]}',
+        read=records.read_unpark,
+        write=records.write_unpark,
     ),
     TypeRow(
         name="deedbook.commands.WithdrawApproval",
@@ -234,7 +291,8 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("commands",),
         written=True,
         struct=events.WithdrawApproval,
-        schema='{"type":"record","name":"WithdrawApproval","namespace":"deedbook.commands","fields":[{"name":"command_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"principal","type":{"type":"record","name":"Principal","namespace":"deedbook","fields":[{"name":"tenant","type":"string"},{"name":"subject","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}},{"name":"accounts","type":{"type":"array","items":"string"}},{"name":"roles","type":{"type":"array","items":"string"}}]}},{"name":"reason","type":"string"},{"name":"issued_at","type":{"type":"long"}}]}',
+        read=records.read_withdraw_approval,
+        write=records.write_withdraw_approval,
     ),
     TypeRow(
         name="deedbook.control.BreakerChanged",
@@ -243,7 +301,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.control",),
         written=True,
         struct=events.BreakerChanged,
-        schema='{"type":"record","name":"BreakerChanged","namespace":"deedbook.control","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"command_id","type":"deedbook.Uuid"},{"name":"by","type":"string"},{"name":"reason","type":"string"},{"name":"server","type":"string"},{"name":"state","type":{"type":"enum","name":"BreakerState","namespace":"deedbook","symbols":["CLOSED","OPEN","HALF_OPEN"],"default":"OPEN"}},{"name":"until_at","type":["null",{"type":"long"}],"default":null},{"name":"failures","type":"int"}]}',
+        read=records.read_breaker_changed,
+        write=records.write_breaker_changed,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.control.BudgetDefined",
@@ -252,7 +313,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.control",),
         written=True,
         struct=events.BudgetDefined,
-        schema='{"type":"record","name":"BudgetDefined","namespace":"deedbook.control","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"command_id","type":"deedbook.Uuid"},{"name":"by","type":"string"},{"name":"reason","type":"string"},{"name":"kind","type":{"type":"enum","name":"BudgetKind","namespace":"deedbook","symbols":["GLOBAL","TENANT","ACCOUNT","TOOL"],"default":"GLOBAL"}},{"name":"id","type":"string"},{"name":"cost_class","type":["null",{"type":"enum","name":"CostClass","namespace":"deedbook","symbols":["CHEAP","MEDIUM","EXPENSIVE"],"default":"EXPENSIVE"}],"default":null},{"name":"period","type":{"type":"enum","name":"BudgetPeriod","namespace":"deedbook","symbols":["ONCE","DAY","MONTH"],"default":"ONCE"}},{"name":"hard_micros","type":"long"},{"name":"soft_micros","type":["null","long"],"default":null}]}',
+        read=records.read_budget_defined,
+        write=records.write_budget_defined,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.control.BudgetRemoved",
@@ -261,7 +325,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.control",),
         written=True,
         struct=events.BudgetRemoved,
-        schema='{"type":"record","name":"BudgetRemoved","namespace":"deedbook.control","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"command_id","type":"deedbook.Uuid"},{"name":"by","type":"string"},{"name":"reason","type":"string"},{"name":"kind","type":{"type":"enum","name":"BudgetKind","namespace":"deedbook","symbols":["GLOBAL","TENANT","ACCOUNT","TOOL"],"default":"GLOBAL"}},{"name":"id","type":"string"},{"name":"cost_class","type":["null",{"type":"enum","name":"CostClass","namespace":"deedbook","symbols":["CHEAP","MEDIUM","EXPENSIVE"],"default":"EXPENSIVE"}],"default":null},{"name":"period","type":{"type":"enum","name":"BudgetPeriod","namespace":"deedbook","symbols":["ONCE","DAY","MONTH"],"default":"ONCE"}}]}',
+        read=records.read_budget_removed,
+        write=records.write_budget_removed,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.control.FlagSet",
@@ -270,7 +337,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.control",),
         written=True,
         struct=events.FlagSet,
-        schema='{"type":"record","name":"FlagSet","namespace":"deedbook.control","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"command_id","type":"deedbook.Uuid"},{"name":"by","type":"string"},{"name":"reason","type":"string"},{"name":"level","type":{"type":"enum","name":"FlagLevel","namespace":"deedbook","symbols":["GLOBAL","SERVER","TOOL","TENANT"],"default":"GLOBAL"}},{"name":"id","type":"string"},{"name":"name","type":"string"},{"name":"value","type":["null","string"],"default":null}]}',
+        read=records.read_flag_set,
+        write=records.write_flag_set,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.control.PolicyPublished",
@@ -279,7 +349,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.control",),
         written=True,
         struct=events.PolicyPublished,
-        schema='{"type":"record","name":"PolicyPublished","namespace":"deedbook.control","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"command_id","type":"deedbook.Uuid"},{"name":"by","type":"string"},{"name":"reason","type":"string"},{"name":"tenant","type":"string"},{"name":"policy","type":"string"},{"name":"policy_hash","type":"deedbook.Hash"}]}',
+        read=records.read_policy_published,
+        write=records.write_policy_published,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.control.RateLimitSet",
@@ -288,7 +361,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.control",),
         written=True,
         struct=events.RateLimitSet,
-        schema='{"type":"record","name":"RateLimitSet","namespace":"deedbook.control","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"command_id","type":"deedbook.Uuid"},{"name":"by","type":"string"},{"name":"reason","type":"string"},{"name":"kind","type":{"type":"enum","name":"RateLimitKind","namespace":"deedbook","symbols":["TENANT","TOOL","SERVER"],"default":"SERVER"}},{"name":"id","type":"string"},{"name":"permits","type":["null","int"],"default":null},{"name":"window_ms","type":"long"}]}',
+        read=records.read_rate_limit_set,
+        write=records.write_rate_limit_set,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.control.ServerRegistered",
@@ -297,7 +373,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.control",),
         written=True,
         struct=events.ServerRegistered,
-        schema='{"type":"record","name":"ServerRegistered","namespace":"deedbook.control","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"command_id","type":"deedbook.Uuid"},{"name":"by","type":"string"},{"name":"reason","type":"string"},{"name":"server","type":"string"},{"name":"transport","type":{"type":"enum","name":"Transport","namespace":"deedbook","symbols":["STDIO","HTTP","BUILTIN"],"default":"STDIO"}},{"name":"profile","type":"string"},{"name":"tenants","type":{"type":"array","items":"string"},"default":[]}]}',
+        read=records.read_server_registered,
+        write=records.write_server_registered,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.control.ServerRemoved",
@@ -306,7 +385,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.control",),
         written=True,
         struct=events.ServerRemoved,
-        schema='{"type":"record","name":"ServerRemoved","namespace":"deedbook.control","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"command_id","type":"deedbook.Uuid"},{"name":"by","type":"string"},{"name":"reason","type":"string"},{"name":"server","type":"string"}]}',
+        read=records.read_server_removed,
+        write=records.write_server_removed,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.control.SwitchFlipped",
@@ -315,7 +397,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.control",),
         written=True,
         struct=events.SwitchFlipped,
-        schema='{"type":"record","name":"SwitchFlipped","namespace":"deedbook.control","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"command_id","type":"deedbook.Uuid"},{"name":"by","type":"string"},{"name":"reason","type":"string"},{"name":"kind","type":{"type":"enum","name":"SwitchKind","namespace":"deedbook","symbols":["GLOBAL","TENANT","ACCOUNT","TOOL","CAPABILITY"],"default":"GLOBAL"}},{"name":"id","type":"string"},{"name":"stopped","type":"boolean"}]}',
+        read=records.read_switch_flipped,
+        write=records.write_switch_flipped,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.control.ToolAccepted",
@@ -324,7 +409,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.control",),
         written=True,
         struct=events.ToolAccepted,
-        schema='{"type":"record","name":"ToolAccepted","namespace":"deedbook.control","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"command_id","type":"deedbook.Uuid"},{"name":"by","type":"string"},{"name":"reason","type":"string"},{"name":"tool","type":"string"},{"name":"definition_hash","type":"deedbook.Hash"}]}',
+        read=records.read_tool_accepted,
+        write=records.write_tool_accepted,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.control.ToolQuarantined",
@@ -333,7 +421,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.control",),
         written=True,
         struct=events.ToolQuarantined,
-        schema='{"type":"record","name":"ToolQuarantined","namespace":"deedbook.control","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"command_id","type":"deedbook.Uuid"},{"name":"by","type":"string"},{"name":"reason","type":"string"},{"name":"tool","type":"string"},{"name":"code","type":"string"},{"name":"observed_hash","type":["null","deedbook.Hash"],"default":null}]}',
+        read=records.read_tool_quarantined,
+        write=records.write_tool_quarantined,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.control.ToolRegistered",
@@ -342,7 +433,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.control",),
         written=True,
         struct=events.ToolRegistered,
-        schema='{"type":"record","name":"ToolRegistered","namespace":"deedbook.control","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"command_id","type":"deedbook.Uuid"},{"name":"by","type":"string"},{"name":"reason","type":"string"},{"name":"tool","type":"string"},{"name":"entry","type":{"type":"record","name":"ToolEntry","namespace":"deedbook","fields":[{"name":"server","type":"string"},{"name":"definition","type":"string"},{"name":"definition_hash","type":"deedbook.Hash"},{"name":"capability","type":"string"},{"name":"effect","type":{"type":"enum","name":"EffectKind","namespace":"deedbook","symbols":["READ","WRITE"],"default":"WRITE"}},{"name":"effect_class","type":{"type":"enum","name":"EffectClass","namespace":"deedbook","symbols":["READ_ONLY","KEYED","QUERYABLE","OPAQUE"],"default":"OPAQUE"}},{"name":"cost_class","type":{"type":"enum","name":"CostClass","namespace":"deedbook","symbols":["CHEAP","MEDIUM","EXPENSIVE"],"default":"EXPENSIVE"}},{"name":"price_micros","type":"long"},{"name":"answer_cost_path","type":"string","default":""},{"name":"target_path","type":"string","default":""},{"name":"extractors","type":{"type":"array","items":{"type":"record","name":"Extractor","namespace":"deedbook","fields":[{"name":"kind","type":{"type":"enum","name":"ExtractorKind","namespace":"deedbook","symbols":["STRUCTURED","TEXT","TEMPLATE"],"default":"STRUCTURED"}},{"name":"type","type":"string"},{"name":"path","type":"string","default":""},{"name":"pattern","type":"string","default":""},{"name":"template","type":"string","default":""}]}},"default":[]},{"name":"success_rule","type":{"type":"enum","name":"SuccessRule","namespace":"deedbook","symbols":["REFS","ANSWER"],"default":"REFS"},"default":"REFS"},{"name":"is_error_means","type":{"type":"enum","name":"ErrorMeaning","namespace":"deedbook","symbols":["FAILED","AMBIGUOUS"],"default":"AMBIGUOUS"},"default":"AMBIGUOUS"},{"name":"timeout_ms","type":"int"},{"name":"attempts_max","type":"int","default":1},{"name":"backoff_ms","type":"long","default":1000},{"name":"backoff_max_ms","type":"long","default":60000},{"name":"key_placement","type":{"type":"enum","name":"KeyPlacement","namespace":"deedbook","symbols":["NONE","ARGUMENT","META","HEADER"],"default":"NONE"},"default":"NONE"},{"name":"key_name","type":"string","default":""},{"name":"query_tool","type":"string","default":""},{"name":"query_template","type":"string","default":""},{"name":"quiet_ms","type":"long","default":0},{"name":"secret_fields","type":{"type":"array","items":"string"},"default":[]},{"name":"roles_allowed","type":{"type":"array","items":"string"},"default":[]},{"name":"policy","type":"string","default":""}]}}]}',
+        read=records.read_tool_registered,
+        write=records.write_tool_registered,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.control.ToolRemoved",
@@ -351,7 +445,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.control",),
         written=True,
         struct=events.ToolRemoved,
-        schema='{"type":"record","name":"ToolRemoved","namespace":"deedbook.control","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"command_id","type":"deedbook.Uuid"},{"name":"by","type":"string"},{"name":"reason","type":"string"},{"name":"tool","type":"string"}]}',
+        read=records.read_tool_removed,
+        write=records.write_tool_removed,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.control_commands.AcceptTool",
@@ -360,7 +457,8 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("control.commands",),
         written=True,
         struct=events.AcceptTool,
-        schema='{"type":"record","name":"AcceptTool","namespace":"deedbook.control_commands","fields":[{"name":"command_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"principal","type":{"type":"record","name":"Principal","namespace":"deedbook","fields":[{"name":"tenant","type":"string"},{"name":"subject","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}},{"name":"accounts","type":{"type":"array","items":"string"}},{"name":"roles","type":{"type":"array","items":"string"}}]}},{"name":"reason","type":"string"},{"name":"issued_at","type":{"type":"long"}},{"name":"tool","type":"string"},{"name":"definition_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}}]}',
+        read=records.read_accept_tool,
+        write=records.write_accept_tool,
     ),
     TypeRow(
         name="deedbook.control_commands.DefineBudget",
@@ -369,7 +467,8 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("control.commands",),
         written=True,
         struct=events.DefineBudget,
-        schema='{"type":"record","name":"DefineBudget","namespace":"deedbook.control_commands","fields":[{"name":"command_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"principal","type":{"type":"record","name":"Principal","namespace":"deedbook","fields":[{"name":"tenant","type":"string"},{"name":"subject","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}},{"name":"accounts","type":{"type":"array","items":"string"}},{"name":"roles","type":{"type":"array","items":"string"}}]}},{"name":"reason","type":"string"},{"name":"issued_at","type":{"type":"long"}},{"name":"kind","type":{"type":"enum","name":"BudgetKind","namespace":"deedbook","symbols":["GLOBAL","TENANT","ACCOUNT","TOOL"],"default":"GLOBAL"}},{"name":"id","type":"string"},{"name":"cost_class","type":["null",{"type":"enum","name":"CostClass","namespace":"deedbook","symbols":["CHEAP","MEDIUM","EXPENSIVE"],"default":"EXPENSIVE"}],"default":null},{"name":"period","type":{"type":"enum","name":"BudgetPeriod","namespace":"deedbook","symbols":["ONCE","DAY","MONTH"],"default":"ONCE"}},{"name":"hard_micros","type":"long"},{"name":"soft_micros","type":["null","long"],"default":null}]}',
+        read=records.read_define_budget,
+        write=records.write_define_budget,
     ),
     TypeRow(
         name="deedbook.control_commands.FlipSwitch",
@@ -378,7 +477,8 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("control.commands",),
         written=True,
         struct=events.FlipSwitch,
-        schema='{"type":"record","name":"FlipSwitch","namespace":"deedbook.control_commands","fields":[{"name":"command_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"principal","type":{"type":"record","name":"Principal","namespace":"deedbook","fields":[{"name":"tenant","type":"string"},{"name":"subject","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}},{"name":"accounts","type":{"type":"array","items":"string"}},{"name":"roles","type":{"type":"array","items":"string"}}]}},{"name":"reason","type":"string"},{"name":"issued_at","type":{"type":"long"}},{"name":"kind","type":{"type":"enum","name":"SwitchKind","namespace":"deedbook","symbols":["GLOBAL","TENANT","ACCOUNT","TOOL","CAPABILITY"],"default":"GLOBAL"}},{"name":"id","type":"string"},{"name":"stopped","type":"boolean"}]}',
+        read=records.read_flip_switch,
+        write=records.write_flip_switch,
     ),
     TypeRow(
         name="deedbook.control_commands.PublishPolicy",
@@ -387,7 +487,8 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("control.commands",),
         written=True,
         struct=events.PublishPolicy,
-        schema='{"type":"record","name":"PublishPolicy","namespace":"deedbook.control_commands","fields":[{"name":"command_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"principal","type":{"type":"record","name":"Principal","namespace":"deedbook","fields":[{"name":"tenant","type":"string"},{"name":"subject","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}},{"name":"accounts","type":{"type":"array","items":"string"}},{"name":"roles","type":{"type":"array","items":"string"}}]}},{"name":"reason","type":"string"},{"name":"issued_at","type":{"type":"long"}},{"name":"tenant","type":"string"},{"name":"policy","type":"string"},{"name":"policy_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}}]}',
+        read=records.read_publish_policy,
+        write=records.write_publish_policy,
     ),
     TypeRow(
         name="deedbook.control_commands.QuarantineTool",
@@ -396,7 +497,8 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("control.commands",),
         written=True,
         struct=events.QuarantineTool,
-        schema='{"type":"record","name":"QuarantineTool","namespace":"deedbook.control_commands","fields":[{"name":"command_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"principal","type":{"type":"record","name":"Principal","namespace":"deedbook","fields":[{"name":"tenant","type":"string"},{"name":"subject","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}},{"name":"accounts","type":{"type":"array","items":"string"}},{"name":"roles","type":{"type":"array","items":"string"}}]}},{"name":"reason","type":"string"},{"name":"issued_at","type":{"type":"long"}},{"name":"tool","type":"string"},{"name":"code","type":"string"},{"name":"observed_hash","type":["null",{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}],"default":null}]}',
+        read=records.read_quarantine_tool,
+        write=records.write_quarantine_tool,
     ),
     TypeRow(
         name="deedbook.control_commands.RegisterServer",
@@ -405,7 +507,8 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("control.commands",),
         written=True,
         struct=events.RegisterServer,
-        schema='{"type":"record","name":"RegisterServer","namespace":"deedbook.control_commands","fields":[{"name":"command_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"principal","type":{"type":"record","name":"Principal","namespace":"deedbook","fields":[{"name":"tenant","type":"string"},{"name":"subject","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}},{"name":"accounts","type":{"type":"array","items":"string"}},{"name":"roles","type":{"type":"array","items":"string"}}]}},{"name":"reason","type":"string"},{"name":"issued_at","type":{"type":"long"}},{"name":"server","type":"string"},{"name":"transport","type":{"type":"enum","name":"Transport","namespace":"deedbook","symbols":["STDIO","HTTP","BUILTIN"],"default":"STDIO"}},{"name":"profile","type":"string"},{"name":"tenants","type":{"type":"array","items":"string"},"default":[]}]}',
+        read=records.read_register_server,
+        write=records.write_register_server,
     ),
     TypeRow(
         name="deedbook.control_commands.RegisterTool",
@@ -414,7 +517,8 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("control.commands",),
         written=True,
         struct=events.RegisterTool,
-        schema='{"type":"record","name":"RegisterTool","namespace":"deedbook.control_commands","fields":[{"name":"command_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"principal","type":{"type":"record","name":"Principal","namespace":"deedbook","fields":[{"name":"tenant","type":"string"},{"name":"subject","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}},{"name":"accounts","type":{"type":"array","items":"string"}},{"name":"roles","type":{"type":"array","items":"string"}}]}},{"name":"reason","type":"string"},{"name":"issued_at","type":{"type":"long"}},{"name":"tool","type":"string"},{"name":"entry","type":{"type":"record","name":"ToolEntry","namespace":"deedbook","fields":[{"name":"server","type":"string"},{"name":"definition","type":"string"},{"name":"definition_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"capability","type":"string"},{"name":"effect","type":{"type":"enum","name":"EffectKind","namespace":"deedbook","symbols":["READ","WRITE"],"default":"WRITE"}},{"name":"effect_class","type":{"type":"enum","name":"EffectClass","namespace":"deedbook","symbols":["READ_ONLY","KEYED","QUERYABLE","OPAQUE"],"default":"OPAQUE"}},{"name":"cost_class","type":{"type":"enum","name":"CostClass","namespace":"deedbook","symbols":["CHEAP","MEDIUM","EXPENSIVE"],"default":"EXPENSIVE"}},{"name":"price_micros","type":"long"},{"name":"answer_cost_path","type":"string","default":""},{"name":"target_path","type":"string","default":""},{"name":"extractors","type":{"type":"array","items":{"type":"record","name":"Extractor","namespace":"deedbook","fields":[{"name":"kind","type":{"type":"enum","name":"ExtractorKind","namespace":"deedbook","symbols":["STRUCTURED","TEXT","TEMPLATE"],"default":"STRUCTURED"}},{"name":"type","type":"string"},{"name":"path","type":"string","default":""},{"name":"pattern","type":"string","default":""},{"name":"template","type":"string","default":""}]}},"default":[]},{"name":"success_rule","type":{"type":"enum","name":"SuccessRule","namespace":"deedbook","symbols":["REFS","ANSWER"],"default":"REFS"},"default":"REFS"},{"name":"is_error_means","type":{"type":"enum","name":"ErrorMeaning","namespace":"deedbook","symbols":["FAILED","AMBIGUOUS"],"default":"AMBIGUOUS"},"default":"AMBIGUOUS"},{"name":"timeout_ms","type":"int"},{"name":"attempts_max","type":"int","default":1},{"name":"backoff_ms","type":"long","default":1000},{"name":"backoff_max_ms","type":"long","default":60000},{"name":"key_placement","type":{"type":"enum","name":"KeyPlacement","namespace":"deedbook","symbols":["NONE","ARGUMENT","META","HEADER"],"default":"NONE"},"default":"NONE"},{"name":"key_name","type":"string","default":""},{"name":"query_tool","type":"string","default":""},{"name":"query_template","type":"string","default":""},{"name":"quiet_ms","type":"long","default":0},{"name":"secret_fields","type":{"type":"array","items":"string"},"default":[]},{"name":"roles_allowed","type":{"type":"array","items":"string"},"default":[]},{"name":"policy","type":"string","default":""}]}}]}',
+        read=records.read_register_tool,
+        write=records.write_register_tool,
     ),
     TypeRow(
         name="deedbook.control_commands.RemoveBudget",
@@ -423,7 +527,8 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("control.commands",),
         written=True,
         struct=events.RemoveBudget,
-        schema='{"type":"record","name":"RemoveBudget","namespace":"deedbook.control_commands","fields":[{"name":"command_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"principal","type":{"type":"record","name":"Principal","namespace":"deedbook","fields":[{"name":"tenant","type":"string"},{"name":"subject","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}},{"name":"accounts","type":{"type":"array","items":"string"}},{"name":"roles","type":{"type":"array","items":"string"}}]}},{"name":"reason","type":"string"},{"name":"issued_at","type":{"type":"long"}},{"name":"kind","type":{"type":"enum","name":"BudgetKind","namespace":"deedbook","symbols":["GLOBAL","TENANT","ACCOUNT","TOOL"],"default":"GLOBAL"}},{"name":"id","type":"string"},{"name":"cost_class","type":["null",{"type":"enum","name":"CostClass","namespace":"deedbook","symbols":["CHEAP","MEDIUM","EXPENSIVE"],"default":"EXPENSIVE"}],"default":null},{"name":"period","type":{"type":"enum","name":"BudgetPeriod","namespace":"deedbook","symbols":["ONCE","DAY","MONTH"],"default":"ONCE"}}]}',
+        read=records.read_remove_budget,
+        write=records.write_remove_budget,
     ),
     TypeRow(
         name="deedbook.control_commands.RemoveServer",
@@ -432,7 +537,8 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("control.commands",),
         written=True,
         struct=events.RemoveServer,
-        schema='{"type":"record","name":"RemoveServer","namespace":"deedbook.control_commands","fields":[{"name":"command_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"principal","type":{"type":"record","name":"Principal","namespace":"deedbook","fields":[{"name":"tenant","type":"string"},{"name":"subject","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}},{"name":"accounts","type":{"type":"array","items":"string"}},{"name":"roles","type":{"type":"array","items":"string"}}]}},{"name":"reason","type":"string"},{"name":"issued_at","type":{"type":"long"}},{"name":"server","type":"string"}]}',
+        read=records.read_remove_server,
+        write=records.write_remove_server,
     ),
     TypeRow(
         name="deedbook.control_commands.RemoveTool",
@@ -441,7 +547,8 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("control.commands",),
         written=True,
         struct=events.RemoveTool,
-        schema='{"type":"record","name":"RemoveTool","namespace":"deedbook.control_commands","fields":[{"name":"command_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"principal","type":{"type":"record","name":"Principal","namespace":"deedbook","fields":[{"name":"tenant","type":"string"},{"name":"subject","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}},{"name":"accounts","type":{"type":"array","items":"string"}},{"name":"roles","type":{"type":"array","items":"string"}}]}},{"name":"reason","type":"string"},{"name":"issued_at","type":{"type":"long"}},{"name":"tool","type":"string"}]}',
+        read=records.read_remove_tool,
+        write=records.write_remove_tool,
     ),
     TypeRow(
         name="deedbook.control_commands.ReportBreaker",
@@ -450,7 +557,8 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("control.commands",),
         written=True,
         struct=events.ReportBreaker,
-        schema='{"type":"record","name":"ReportBreaker","namespace":"deedbook.control_commands","fields":[{"name":"command_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"principal","type":{"type":"record","name":"Principal","namespace":"deedbook","fields":[{"name":"tenant","type":"string"},{"name":"subject","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}},{"name":"accounts","type":{"type":"array","items":"string"}},{"name":"roles","type":{"type":"array","items":"string"}}]}},{"name":"reason","type":"string"},{"name":"issued_at","type":{"type":"long"}},{"name":"server","type":"string"},{"name":"state","type":{"type":"enum","name":"BreakerState","namespace":"deedbook","symbols":["CLOSED","OPEN","HALF_OPEN"],"default":"OPEN"}},{"name":"until_at","type":["null",{"type":"long"}],"default":null},{"name":"failures","type":"int"}]}',
+        read=records.read_report_breaker,
+        write=records.write_report_breaker,
     ),
     TypeRow(
         name="deedbook.control_commands.SetFlag",
@@ -459,7 +567,8 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("control.commands",),
         written=True,
         struct=events.SetFlag,
-        schema='{"type":"record","name":"SetFlag","namespace":"deedbook.control_commands","fields":[{"name":"command_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"principal","type":{"type":"record","name":"Principal","namespace":"deedbook","fields":[{"name":"tenant","type":"string"},{"name":"subject","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}},{"name":"accounts","type":{"type":"array","items":"string"}},{"name":"roles","type":{"type":"array","items":"string"}}]}},{"name":"reason","type":"string"},{"name":"issued_at","type":{"type":"long"}},{"name":"level","type":{"type":"enum","name":"FlagLevel","namespace":"deedbook","symbols":["GLOBAL","SERVER","TOOL","TENANT"],"default":"GLOBAL"}},{"name":"id","type":"string"},{"name":"name","type":"string"},{"name":"value","type":["null","string"],"default":null}]}',
+        read=records.read_set_flag,
+        write=records.write_set_flag,
     ),
     TypeRow(
         name="deedbook.control_commands.SetRateLimit",
@@ -468,7 +577,8 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("control.commands",),
         written=True,
         struct=events.SetRateLimit,
-        schema='{"type":"record","name":"SetRateLimit","namespace":"deedbook.control_commands","fields":[{"name":"command_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"principal","type":{"type":"record","name":"Principal","namespace":"deedbook","fields":[{"name":"tenant","type":"string"},{"name":"subject","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}},{"name":"accounts","type":{"type":"array","items":"string"}},{"name":"roles","type":{"type":"array","items":"string"}}]}},{"name":"reason","type":"string"},{"name":"issued_at","type":{"type":"long"}},{"name":"kind","type":{"type":"enum","name":"RateLimitKind","namespace":"deedbook","symbols":["TENANT","TOOL","SERVER"],"default":"SERVER"}},{"name":"id","type":"string"},{"name":"permits","type":["null","int"],"default":null},{"name":"window_ms","type":"long"}]}',
+        read=records.read_set_rate_limit,
+        write=records.write_set_rate_limit,
     ),
     TypeRow(
         name="deedbook.dead.DeadLetter",
@@ -477,7 +587,8 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("dead.intake", "dead.validation", "dead.approval", "dead.budget", "dead.execution", "dead.control"),
         written=True,
         struct=events.DeadLetter,
-        schema='{"type":"record","name":"DeadLetter","namespace":"deedbook.dead","fields":[{"name":"service","type":"string"},{"name":"code","type":"string"},{"name":"reason","type":"string"},{"name":"topic","type":"string"},{"name":"partition","type":"int"},{"name":"offset","type":"long"},{"name":"timestamp_at","type":{"type":"long"}},{"name":"key","type":["null","bytes"],"default":null},{"name":"value","type":"bytes"},{"name":"headers","type":{"type":"map","values":"bytes"}}]}',
+        read=records.read_dead_letter,
+        write=records.write_dead_letter,
     ),
     TypeRow(
         name="deedbook.execution.CancelRequested",
@@ -486,7 +597,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.execution",),
         written=True,
         struct=events.CancelRequested,
-        schema='{"type":"record","name":"CancelRequested","namespace":"deedbook.execution","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"command_id","type":"deedbook.Uuid"},{"name":"by","type":"string"},{"name":"reason","type":"string"}]}',
+        read=records.read_cancel_requested,
+        write=records.write_cancel_requested,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.execution.ExecutionCancelled",
@@ -495,7 +609,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.execution",),
         written=True,
         struct=events.ExecutionCancelled,
-        schema='{"type":"record","name":"ExecutionCancelled","namespace":"deedbook.execution","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"attempt","type":"int"},{"name":"code","type":"string"},{"name":"reason","type":"string"},{"name":"by","type":"string"},{"name":"not_sent","type":"boolean"}]}',
+        read=records.read_execution_cancelled,
+        write=records.write_execution_cancelled,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.execution.ExecutionDispatched",
@@ -504,7 +621,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.execution",),
         written=True,
         struct=events.ExecutionDispatched,
-        schema='{"type":"record","name":"ExecutionDispatched","namespace":"deedbook.execution","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"attempt","type":"int"},{"name":"tool","type":"string"},{"name":"tool_hash","type":"deedbook.Hash"},{"name":"server","type":"string"},{"name":"action_digest","type":"deedbook.Hash"},{"name":"effect_class","type":{"type":"enum","name":"EffectClass","namespace":"deedbook","symbols":["READ_ONLY","KEYED","QUERYABLE","OPAQUE"],"default":"OPAQUE"}},{"name":"timeout_ms","type":"int"},{"name":"rechecks","type":{"type":"array","items":{"type":"record","name":"ValidatorResult","namespace":"deedbook","fields":[{"name":"validator","type":"string"},{"name":"choke_point","type":{"type":"enum","name":"ChokePoint","namespace":"deedbook","symbols":["PLAN_APPROVAL","STEP_EXECUTION","EXPENSIVE_OPERATION","EXTERNAL_WRITE"],"default":"STEP_EXECUTION"}},{"name":"verdict","type":{"type":"enum","name":"Verdict","namespace":"deedbook","symbols":["ALLOW","WARN","BLOCK"],"default":"BLOCK"}},{"name":"code","type":"string"},{"name":"reason","type":"string"},{"name":"target","type":"string"},{"name":"input_digest","type":"deedbook.Hash"}]}},"default":[]},{"name":"reservation_id","type":"deedbook.Uuid"},{"name":"approval_id","type":["null","deedbook.Uuid"],"default":null},{"name":"policy_hash","type":"deedbook.Hash"}]}',
+        read=records.read_execution_dispatched,
+        write=records.write_execution_dispatched,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.execution.ExecutionExpired",
@@ -513,7 +633,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.execution",),
         written=True,
         struct=events.ExecutionExpired,
-        schema='{"type":"record","name":"ExecutionExpired","namespace":"deedbook.execution","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"attempt","type":"int"},{"name":"reason","type":"string"},{"name":"not_sent","type":"boolean"}]}',
+        read=records.read_execution_expired,
+        write=records.write_execution_expired,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.execution.ExecutionFailed",
@@ -522,7 +645,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.execution",),
         written=True,
         struct=events.ExecutionFailed,
-        schema='{"type":"record","name":"ExecutionFailed","namespace":"deedbook.execution","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"attempt","type":"int"},{"name":"code","type":"string"},{"name":"category","type":{"type":"enum","name":"FailureCategory","namespace":"deedbook","symbols":["TRANSIENT","PERMANENT","POLICY"],"default":"PERMANENT"}},{"name":"reason","type":"string"},{"name":"duration_ms","type":"long"}]}',
+        read=records.read_execution_failed,
+        write=records.write_execution_failed,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.execution.ExecutionInDoubt",
@@ -531,7 +657,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.execution",),
         written=True,
         struct=events.ExecutionInDoubt,
-        schema='{"type":"record","name":"ExecutionInDoubt","namespace":"deedbook.execution","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"attempt","type":"int"},{"name":"code","type":"string"},{"name":"reason","type":"string"},{"name":"quiet_until_at","type":{"type":"long"}},{"name":"owner_role","type":"string"}]}',
+        read=records.read_execution_in_doubt,
+        write=records.write_execution_in_doubt,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.execution.ExecutionRefused",
@@ -540,7 +669,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.execution",),
         written=True,
         struct=events.ExecutionRefused,
-        schema='{"type":"record","name":"ExecutionRefused","namespace":"deedbook.execution","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"attempt","type":"int"},{"name":"code","type":"string"},{"name":"reason","type":"string"},{"name":"not_sent","type":"boolean"},{"name":"rechecks","type":{"type":"array","items":{"type":"record","name":"ValidatorResult","namespace":"deedbook","fields":[{"name":"validator","type":"string"},{"name":"choke_point","type":{"type":"enum","name":"ChokePoint","namespace":"deedbook","symbols":["PLAN_APPROVAL","STEP_EXECUTION","EXPENSIVE_OPERATION","EXTERNAL_WRITE"],"default":"STEP_EXECUTION"}},{"name":"verdict","type":{"type":"enum","name":"Verdict","namespace":"deedbook","symbols":["ALLOW","WARN","BLOCK"],"default":"BLOCK"}},{"name":"code","type":"string"},{"name":"reason","type":"string"},{"name":"target","type":"string"},{"name":"input_digest","type":"deedbook.Hash"}]}},"default":[]}]}',
+        read=records.read_execution_refused,
+        write=records.write_execution_refused,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.execution.ExecutionResolved",
@@ -549,7 +681,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.execution",),
         written=True,
         struct=events.ExecutionResolved,
-        schema='{"type":"record","name":"ExecutionResolved","namespace":"deedbook.execution","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"attempt","type":"int"},{"name":"applied","type":"boolean"},{"name":"cost_micros","type":"long"},{"name":"by","type":"string"},{"name":"evidence","type":"string"},{"name":"command_id","type":["null","deedbook.Uuid"],"default":null},{"name":"object_refs","type":{"type":"array","items":{"type":"record","name":"ObjectRef","namespace":"deedbook","fields":[{"name":"type","type":"string"},{"name":"id","type":"string"}]}},"default":[]}]}',
+        read=records.read_execution_resolved,
+        write=records.write_execution_resolved,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.execution.ExecutionRetryScheduled",
@@ -558,7 +693,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.execution",),
         written=True,
         struct=events.ExecutionRetryScheduled,
-        schema='{"type":"record","name":"ExecutionRetryScheduled","namespace":"deedbook.execution","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"attempt","type":"int"},{"name":"retry_at","type":{"type":"long"}},{"name":"code","type":"string"},{"name":"reason","type":"string"},{"name":"first_started_at","type":["null",{"type":"long"}],"default":null}]}',
+        read=records.read_execution_retry_scheduled,
+        write=records.write_execution_retry_scheduled,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.execution.ExecutionSucceeded",
@@ -567,7 +705,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.execution",),
         written=True,
         struct=events.ExecutionSucceeded,
-        schema='{"type":"record","name":"ExecutionSucceeded","namespace":"deedbook.execution","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"attempt","type":"int"},{"name":"cost_micros","type":"long"},{"name":"object_refs","type":{"type":"array","items":{"type":"record","name":"ObjectRef","namespace":"deedbook","fields":[{"name":"type","type":"string"},{"name":"id","type":"string"}]}}},{"name":"response_digest","type":["null","deedbook.Hash"],"default":null},{"name":"response_bytes","type":"long"},{"name":"summary","type":"string"},{"name":"started_at","type":{"type":"long"}},{"name":"duration_ms","type":"long"},{"name":"artifact","type":"string","default":""},{"name":"tokens","type":["null","long"],"default":null}]}',
+        read=records.read_execution_succeeded,
+        write=records.write_execution_succeeded,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.execution.LateAnswerRecorded",
@@ -576,7 +717,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.execution",),
         written=True,
         struct=events.LateAnswerRecorded,
-        schema='{"type":"record","name":"LateAnswerRecorded","namespace":"deedbook.execution","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"attempt","type":"int"},{"name":"answer","type":{"type":"record","name":"ToolAnswer","namespace":"deedbook","fields":[{"name":"status","type":{"type":"enum","name":"AnswerStatus","namespace":"deedbook","symbols":["SUCCEEDED","FAILED","AMBIGUOUS","NOT_SENT"],"default":"AMBIGUOUS"}},{"name":"code","type":"string","default":""},{"name":"category","type":{"type":"enum","name":"FailureCategory","namespace":"deedbook","symbols":["TRANSIENT","PERMANENT","POLICY"],"default":"PERMANENT"},"default":"PERMANENT"},{"name":"reason","type":"string","default":""},{"name":"cost_micros","type":["null","long"],"default":null},{"name":"object_refs","type":{"type":"array","items":{"type":"record","name":"ObjectRef","namespace":"deedbook","fields":[{"name":"type","type":"string"},{"name":"id","type":"string"}]}},"default":[]},{"name":"response_digest","type":["null","deedbook.Hash"],"default":null},{"name":"response_bytes","type":"long","default":0},{"name":"summary","type":"string","default":""},{"name":"started_at","type":{"type":"long"}},{"name":"duration_ms","type":"long"},{"name":"retry_after_ms","type":["null","long"],"default":null},{"name":"artifact","type":"string","default":""},{"name":"tokens","type":["null","long"],"default":null}]}},{"name":"contradicts","type":"boolean"}]}',
+        read=records.read_late_answer_recorded,
+        write=records.write_late_answer_recorded,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.execution.ProgressReported",
@@ -585,7 +729,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.execution",),
         written=True,
         struct=events.ProgressReported,
-        schema='{"type":"record","name":"ProgressReported","namespace":"deedbook.execution","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"attempt","type":"int"},{"name":"percent","type":"int"},{"name":"message","type":"string"}]}',
+        read=records.read_progress_reported,
+        write=records.write_progress_reported,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.home.HomeSubmission",
@@ -594,7 +741,8 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("intake.home",),
         written=True,
         struct=events.HomeSubmission,
-        schema='{"type":"record","name":"HomeSubmission","namespace":"deedbook.home","fields":[{"name":"intent","type":"bytes"},{"name":"principal","type":{"type":"record","name":"Principal","namespace":"deedbook","fields":[{"name":"tenant","type":"string"},{"name":"subject","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}},{"name":"accounts","type":{"type":"array","items":"string"}},{"name":"roles","type":{"type":"array","items":"string"}}]}},{"name":"arrived_at","type":{"type":"long"}},{"name":"origin_topic","type":"string"},{"name":"origin_partition","type":"int"},{"name":"origin_offset","type":"long"},{"name":"forwarded","type":"boolean"},{"name":"trace_parent","type":"string","default":""}]}',
+        read=records.read_home_submission,
+        write=records.write_home_submission,
     ),
     TypeRow(
         name="deedbook.intake.IntentAccepted",
@@ -603,7 +751,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.intake",),
         written=True,
         struct=events.IntentAccepted,
-        schema='{"type":"record","name":"IntentAccepted","namespace":"deedbook.intake","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"idempotency_key","type":"string"},{"name":"account","type":"string","default":""},{"name":"tool","type":"string"},{"name":"capability","type":"string"},{"name":"arguments","type":"string"},{"name":"cost_class","type":["null",{"type":"enum","name":"CostClass","namespace":"deedbook","symbols":["CHEAP","MEDIUM","EXPENSIVE"],"default":"EXPENSIVE"}],"default":null},{"name":"cost_cap_micros","type":["null","long"],"default":null},{"name":"evidence","type":{"type":"array","items":{"type":"record","name":"Evidence","namespace":"deedbook","fields":[{"name":"kind","type":{"type":"enum","name":"EvidenceKind","namespace":"deedbook","symbols":["SOURCE","LEDGER_EVENT","RECORD"],"default":"SOURCE"}},{"name":"type","type":"string"},{"name":"id","type":"string"}]}},"default":[]},{"name":"snapshot_id","type":"string","default":""},{"name":"data_sources","type":{"type":"array","items":{"type":"record","name":"DataSource","namespace":"deedbook","fields":[{"name":"name","type":"string"},{"name":"as_of_at","type":{"type":"long"}}]}},"default":[]},{"name":"expires_at","type":{"type":"long"}},{"name":"trace_parent","type":"string","default":""},{"name":"run_id","type":"string","default":""},{"name":"plan_id","type":"string","default":""},{"name":"step_id","type":"string","default":""},{"name":"parent_id","type":"string","default":""},{"name":"retry_of","type":["null","deedbook.Uuid"],"default":null},{"name":"edited_from","type":["null","deedbook.Uuid"],"default":null},{"name":"principal","type":{"type":"record","name":"Principal","namespace":"deedbook","fields":[{"name":"tenant","type":"string"},{"name":"subject","type":"string"},{"name":"kind","type":"deedbook.ActorKind"},{"name":"accounts","type":{"type":"array","items":"string"}},{"name":"roles","type":{"type":"array","items":"string"}}]}},{"name":"content_digest","type":"deedbook.Hash"},{"name":"arrived_at","type":{"type":"long"}}]}',
+        read=records.read_intent_accepted,
+        write=records.write_intent_accepted,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.intake.SubmissionRejected",
@@ -612,7 +763,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.intake",),
         written=True,
         struct=events.SubmissionRejected,
-        schema='{"type":"record","name":"SubmissionRejected","namespace":"deedbook.intake","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"submission_id","type":"deedbook.Uuid"},{"name":"code","type":"string"},{"name":"category","type":{"type":"enum","name":"FailureCategory","namespace":"deedbook","symbols":["TRANSIENT","PERMANENT","POLICY"],"default":"PERMANENT"}},{"name":"reason","type":"string"},{"name":"remedy","type":"string"},{"name":"origin_topic","type":"string"},{"name":"origin_partition","type":"int"},{"name":"origin_offset","type":"long"},{"name":"idempotency_key","type":"string","default":""}]}',
+        read=records.read_submission_rejected,
+        write=records.write_submission_rejected,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.intents.Intent",
@@ -621,7 +775,8 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("intents",),
         written=True,
         struct=events.Intent,
-        schema='{"type":"record","name":"Intent","namespace":"deedbook.intents","fields":[{"name":"idempotency_key","type":"string"},{"name":"account","type":"string","default":""},{"name":"tool","type":"string"},{"name":"capability","type":"string"},{"name":"arguments","type":"string"},{"name":"cost_class","type":["null",{"type":"enum","name":"CostClass","namespace":"deedbook","symbols":["CHEAP","MEDIUM","EXPENSIVE"],"default":"EXPENSIVE"}],"default":null},{"name":"cost_cap_micros","type":["null","long"],"default":null},{"name":"evidence","type":{"type":"array","items":{"type":"record","name":"Evidence","namespace":"deedbook","fields":[{"name":"kind","type":{"type":"enum","name":"EvidenceKind","namespace":"deedbook","symbols":["SOURCE","LEDGER_EVENT","RECORD"],"default":"SOURCE"}},{"name":"type","type":"string"},{"name":"id","type":"string"}]}},"default":[]},{"name":"snapshot_id","type":"string","default":""},{"name":"data_sources","type":{"type":"array","items":{"type":"record","name":"DataSource","namespace":"deedbook","fields":[{"name":"name","type":"string"},{"name":"as_of_at","type":{"type":"long"}}]}},"default":[]},{"name":"expires_at","type":{"type":"long"}},{"name":"trace_parent","type":"string","default":""},{"name":"run_id","type":"string","default":""},{"name":"plan_id","type":"string","default":""},{"name":"step_id","type":"string","default":""},{"name":"parent_id","type":"string","default":""},{"name":"retry_of","type":["null",{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}],"default":null},{"name":"edited_from","type":["null","deedbook.Uuid"],"default":null}]}',
+        read=records.read_intent,
+        write=records.write_intent,
     ),
     TypeRow(
         name="deedbook.outcome.OutcomeAmended",
@@ -630,7 +785,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.outcome",),
         written=True,
         struct=events.OutcomeAmended,
-        schema='{"type":"record","name":"OutcomeAmended","namespace":"deedbook.outcome","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"status","type":{"type":"enum","name":"OutcomeStatus","namespace":"deedbook","symbols":["SUCCEEDED","FAILED","BLOCKED","DENIED","CANCELLED","EXPIRED","REFUSED"],"default":"FAILED"}},{"name":"reason","type":"string"},{"name":"decided_by","type":"deedbook.Uuid"},{"name":"cost_micros","type":"long","default":0},{"name":"object_refs","type":{"type":"array","items":{"type":"record","name":"ObjectRef","namespace":"deedbook","fields":[{"name":"type","type":"string"},{"name":"id","type":"string"}]}},"default":[]}]}',
+        read=records.read_outcome_amended,
+        write=records.write_outcome_amended,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.outcome.OutcomeRecorded",
@@ -639,7 +797,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.outcome",),
         written=True,
         struct=events.OutcomeRecorded,
-        schema='{"type":"record","name":"OutcomeRecorded","namespace":"deedbook.outcome","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"status","type":{"type":"enum","name":"OutcomeStatus","namespace":"deedbook","symbols":["SUCCEEDED","FAILED","BLOCKED","DENIED","CANCELLED","EXPIRED","REFUSED"],"default":"FAILED"}},{"name":"code","type":"string"},{"name":"reason","type":"string"},{"name":"cost_micros","type":"long"},{"name":"object_refs","type":{"type":"array","items":{"type":"record","name":"ObjectRef","namespace":"deedbook","fields":[{"name":"type","type":"string"},{"name":"id","type":"string"}]}},"default":[]},{"name":"attempts","type":"int"},{"name":"decided_by","type":"deedbook.Uuid"},{"name":"tool","type":"string"}]}',
+        read=records.read_outcome_recorded,
+        write=records.write_outcome_recorded,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.signals.SignalEmitted",
@@ -648,7 +809,8 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("signals",),
         written=True,
         struct=events.SignalEmitted,
-        schema='{"type":"record","name":"SignalEmitted","namespace":"deedbook.signals","fields":[{"name":"dedupe_key","type":"string"},{"name":"window_key","type":"string"},{"name":"kind","type":"string"},{"name":"tenant","type":"string"},{"name":"subject","type":"string"},{"name":"count","type":"long"},{"name":"total","type":"long"},{"name":"threshold","type":"long"},{"name":"message","type":"string"},{"name":"window_start_at","type":{"type":"long"}},{"name":"window_end_at","type":{"type":"long"}},{"name":"emitted_at","type":{"type":"long"}}]}',
+        read=records.read_signal_emitted,
+        write=records.write_signal_emitted,
     ),
     TypeRow(
         name="deedbook.validation.IntentAllowed",
@@ -657,7 +819,10 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.validation",),
         written=True,
         struct=events.IntentAllowed,
-        schema='{"type":"record","name":"IntentAllowed","namespace":"deedbook.validation","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"verdict","type":{"type":"enum","name":"Verdict","namespace":"deedbook","symbols":["ALLOW","WARN","BLOCK"],"default":"BLOCK"}},{"name":"results","type":{"type":"array","items":{"type":"record","name":"ValidatorResult","namespace":"deedbook","fields":[{"name":"validator","type":"string"},{"name":"choke_point","type":{"type":"enum","name":"ChokePoint","namespace":"deedbook","symbols":["PLAN_APPROVAL","STEP_EXECUTION","EXPENSIVE_OPERATION","EXTERNAL_WRITE"],"default":"STEP_EXECUTION"}},{"name":"verdict","type":"deedbook.Verdict"},{"name":"code","type":"string"},{"name":"reason","type":"string"},{"name":"target","type":"string"},{"name":"input_digest","type":"deedbook.Hash"}]}}},{"name":"human_required","type":"boolean"},{"name":"approvals_needed","type":"int"},{"name":"approver_roles","type":{"type":"array","items":"string"}},{"name":"approval_expires_at","type":["null",{"type":"long"}],"default":null},{"name":"action_digest","type":"deedbook.Hash"},{"name":"policy_hash","type":"deedbook.Hash"},{"name":"tool","type":"string"},{"name":"tool_hash","type":"deedbook.Hash"},{"name":"server","type":"string"},{"name":"price_micros","type":"long"},{"name":"cost_class","type":{"type":"enum","name":"CostClass","namespace":"deedbook","symbols":["CHEAP","MEDIUM","EXPENSIVE"],"default":"EXPENSIVE"}},{"name":"effect_class","type":{"type":"enum","name":"EffectClass","namespace":"deedbook","symbols":["READ_ONLY","KEYED","QUERYABLE","OPAQUE"],"default":"OPAQUE"}},{"name":"effect","type":{"type":"enum","name":"EffectKind","namespace":"deedbook","symbols":["READ","WRITE"],"default":"WRITE"}},{"name":"target","type":"string"},{"name":"display","type":"string"},{"name":"cost_cap_micros","type":["null","long"],"default":null},{"name":"expires_at","type":{"type":"long"}},{"name":"requester","type":"string"}]}',
+        read=records.read_intent_allowed,
+        write=records.write_intent_allowed,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
     TypeRow(
         name="deedbook.validation.IntentBlocked",
@@ -666,6 +831,9 @@ TYPES: tuple[TypeRow, ...] = (
         topics=("ledger.validation",),
         written=True,
         struct=events.IntentBlocked,
-        schema='{"type":"record","name":"IntentBlocked","namespace":"deedbook.validation","fields":[{"name":"envelope","type":{"type":"record","name":"Envelope","namespace":"deedbook","fields":[{"name":"seq","type":"long"},{"name":"prev_hash","type":{"type":"fixed","name":"Hash","namespace":"deedbook","size":32}},{"name":"event_id","type":{"type":"fixed","name":"Uuid","namespace":"deedbook","size":16}},{"name":"intent_id","type":"deedbook.Uuid"},{"name":"tenant","type":"string"},{"name":"account","type":"string"},{"name":"cause","type":{"type":"record","name":"Cause","namespace":"deedbook","fields":[{"name":"topic","type":"string"},{"name":"position","type":"long"},{"name":"id","type":"deedbook.Uuid"}]}},{"name":"control_seq","type":"long"},{"name":"occurred_at","type":{"type":"long"}},{"name":"trace_parent","type":"string"},{"name":"actor","type":{"type":"record","name":"Actor","namespace":"deedbook","fields":[{"name":"id","type":"string"},{"name":"kind","type":{"type":"enum","name":"ActorKind","namespace":"deedbook","symbols":["HUMAN","MACHINE","SYSTEM"],"default":"MACHINE"}}]}},{"name":"producer","type":"string"}]}},{"name":"results","type":{"type":"array","items":{"type":"record","name":"ValidatorResult","namespace":"deedbook","fields":[{"name":"validator","type":"string"},{"name":"choke_point","type":{"type":"enum","name":"ChokePoint","namespace":"deedbook","symbols":["PLAN_APPROVAL","STEP_EXECUTION","EXPENSIVE_OPERATION","EXTERNAL_WRITE"],"default":"STEP_EXECUTION"}},{"name":"verdict","type":{"type":"enum","name":"Verdict","namespace":"deedbook","symbols":["ALLOW","WARN","BLOCK"],"default":"BLOCK"}},{"name":"code","type":"string"},{"name":"reason","type":"string"},{"name":"target","type":"string"},{"name":"input_digest","type":"deedbook.Hash"}]}}},{"name":"code","type":"string"},{"name":"reason","type":"string"},{"name":"policy_hash","type":"deedbook.Hash"}]}',
+        read=records.read_intent_blocked,
+        write=records.write_intent_blocked,
+        read_envelope=records.read_envelope,
+        write_envelope=records.write_envelope,
     ),
 )

@@ -7,12 +7,11 @@ An event is its envelope followed by its body, so `seq` and `prev_hash` are the 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from hashlib import sha256
 from typing import Any, TypeVar
 
-from libs.contracts import events
+from libs.contracts.avro import Reader, Writer, read_long
 from libs.contracts.errors import (
     BadValue,
     CodecError,
@@ -25,7 +24,6 @@ from libs.contracts.errors import (
 )
 from libs.contracts.events import Envelope
 from libs.contracts.table import TYPES, TypeRow
-from libs.contracts.wire import Composer, Reader, Writer, read_long
 from libs.ledger.service import Fact
 
 __all__ = [
@@ -88,10 +86,10 @@ class Catalogue:
 
     def __init__(self, rows: Iterable[TypeRow] = TYPES, size_max: int = RECORD_BYTES_MAX) -> None:
         self._size_max = size_max
-        self._event_readers: dict[str, dict[int, tuple[Reader, Reader]]] = {}
-        self._message_readers: dict[str, dict[int, Reader]] = {}
-        self._event_writers: dict[type, tuple[bytes, Writer, Writer]] = {}
-        self._message_writers: dict[type, tuple[bytes, Writer]] = {}
+        self._event_readers: dict[str, dict[int, tuple[Reader[Envelope], Reader[Any]]]] = {}
+        self._message_readers: dict[str, dict[int, Reader[Any]]] = {}
+        self._event_writers: dict[type, tuple[bytes, Writer[Envelope], Writer[Any]]] = {}
+        self._message_writers: dict[type, tuple[bytes, Writer[Any]]] = {}
         self._types: dict[str, set[type]] = {}
         for row in rows:
             self._add(row)
@@ -110,7 +108,10 @@ class Catalogue:
         if found is None:
             raise UnknownSchema(f"{type(body).__name__} is no event")
         prefix, write_envelope, write_body = found
-        return self._checked(prefix + write_envelope(envelope) + write_body(body))
+        try:
+            return self._checked(prefix + write_envelope(envelope) + write_body(body))
+        except (AttributeError, KeyError, TypeError) as error:
+            raise BadValue(f"{type(body).__name__} holds something else than its type says: {error}") from error
 
     def decode_event(self, value: bytes, topic: str) -> Fact:
         """The event that a record of `topic` holds. Raises a CodecError for anything else."""
@@ -120,6 +121,8 @@ class Catalogue:
             body, at = readers[1](value, at)
         except IndexError as error:
             raise Truncated("ends within a value") from error
+        except KeyError as error:
+            raise BadValue("no such symbol of an enum") from error
         _check_end(value, at)
         return Fact(topic, envelope, body, sha256(value).digest())
 
@@ -129,7 +132,10 @@ class Catalogue:
         if found is None:
             raise UnknownSchema(f"{type(body).__name__} is no message")
         prefix, write = found
-        return self._checked(prefix + write(body))
+        try:
+            return self._checked(prefix + write(body))
+        except (AttributeError, KeyError, TypeError) as error:
+            raise BadValue(f"{type(body).__name__} holds something else than its type says: {error}") from error
 
     def decode_message(self, value: bytes, topic: str) -> Any:
         """The message that a record of `topic` holds. Raises a CodecError for anything else."""
@@ -138,6 +144,8 @@ class Catalogue:
             body, at = read(value, HEAD)
         except IndexError as error:
             raise Truncated("ends within a value") from error
+        except KeyError as error:
+            raise BadValue("no such symbol of an enum") from error
         _check_end(value, at)
         return body
 
@@ -157,26 +165,18 @@ class Catalogue:
         return value
 
     def _add(self, row: TypeRow) -> None:
-        schema = json.loads(row.schema)
-        composer, fields = Composer(vars(events)), schema["fields"]
         prefix = b"\x00" + row.id.to_bytes(4)
-        head = fields[0]["type"]
-        if isinstance(head, dict) and head.get("name") == "Envelope":
-            read_envelope, write_envelope = composer.build(head)
-            read, write = composer.record(schema["name"], fields[1:])
-            for topic in row.topics:
-                self._event_readers.setdefault(topic, {})[row.id] = read_envelope, read
+        for topic in row.topics:
+            if row.read_envelope:
+                self._event_readers.setdefault(topic, {})[row.id] = row.read_envelope, row.read
+            else:
+                self._message_readers.setdefault(topic, {})[row.id] = row.read
             if row.written:
-                self._event_writers[row.struct] = prefix, write_envelope, write
-        else:
-            read, write = composer.record(schema["name"], fields)
-            for topic in row.topics:
-                self._message_readers.setdefault(topic, {})[row.id] = read
-            if row.written:
-                self._message_writers[row.struct] = prefix, write
-        if row.written:
-            for topic in row.topics:
                 self._types.setdefault(topic, set()).add(row.struct)
+        if row.write and row.write_envelope:
+            self._event_writers[row.struct] = prefix, row.write_envelope, row.write
+        elif row.write:
+            self._message_writers[row.struct] = prefix, row.write
 
 
 def _check_end(value: bytes, at: int) -> None:
