@@ -143,6 +143,28 @@ class AuthSettings(Settings):
     jwks_stale_max_s: int = Field(3600, ge=1, le=604_800, description="How long the last good key set is believed.")
 
 
+class GrpcSettings(Settings):
+    """A gRPC port and its bounds."""
+
+    grpc_host: Text = Field("127.0.0.1", description="Address of the gRPC port.")
+    grpc_port: Port = Field(0, description="The gRPC port; 0 takes a free one.")
+    grpc_cert_file: str = Field("", description="Certificate chain of the server, for TLS; needed off loopback.")
+    grpc_key_file: str = Field("", description="Key of the certificate.")
+    grpc_plaintext: bool = Field(False, description="True: no TLS off loopback either, since a proxy before it has it.")
+    grpc_calls_max: int = Field(1000, ge=1, le=100_000, description="Most calls at once, streams included.")
+    grpc_request_bytes_max: int = Field(1_048_576, ge=1024, le=16_777_216, description="Largest request.")
+    grpc_call_timeout_ms: int = Field(10_000, ge=100, le=120_000, description="Limit for each call but streams.")
+
+    @model_validator(mode="after")
+    def _tokens_are_not_sent_in_the_clear(self) -> Self:
+        if not (is_loopback(self.grpc_host) or self.grpc_cert_file or self.grpc_plaintext):
+            raise ValueError(
+                "DEED_GRPC_CERT_FILE must be set when DEED_GRPC_HOST is not a loopback address"
+                " (or DEED_GRPC_PLAINTEXT=true when a proxy before it has TLS)"
+            )
+        return self
+
+
 S = TypeVar("S", bound=Settings)
 
 

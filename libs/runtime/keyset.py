@@ -1,0 +1,152 @@
+"""The issuer's public keys: read from a file or a URL, read again now and then and when a token names a key that is not
+known (not more often than the cool-down allows, so that forged key ids cannot make us hammer the issuer). When the issuer
+is away the last good set is believed for a bounded time; after that nobody is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+from urllib.parse import urlsplit
+
+from libs.runtime.clock import boottime_ms
+from libs.runtime.logs import logger
+from libs.runtime.settings import AuthSettings, SettingsError, StartRefused, is_loopback
+
+BYTES_MAX = 262_144
+FETCH_TIMEOUT_S = 5.0
+
+Keys = TypeVar("Keys")
+
+
+class KeysUnreadable(Exception):
+    """The key set cannot be had right now, or is no key set."""
+
+
+class KeySource(Generic[Keys]):
+    """Holds the present key set. `build` makes it of the JWKS document and raises ValueError for a bad one; `empty` is
+    what is given when nothing may be believed."""
+
+    def __init__(
+        self,
+        settings: AuthSettings,
+        build: Callable[[dict[str, Any]], Keys],
+        empty: Keys,
+        now_ms: Callable[[], int] = boottime_ms,
+    ) -> None:
+        self._settings = settings
+        self._build = build
+        self._empty = empty
+        self._now_ms = now_ms
+        self._keys = empty
+        self._good_ms: int | None = None
+        self._tried_ms: int | None = None
+        self._reading: asyncio.Lock = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+        self._log = logger(__name__)
+
+    @property
+    def current(self) -> Keys:
+        """The last good set, or the empty one when that is too old."""
+        return self._keys if self.readiness() == "" else self._empty
+
+    def readiness(self) -> str:
+        """'' while the set may be believed, else why not."""
+        if self._good_ms is None:
+            return "the key set was not read yet"
+        if self._now_ms() - self._good_ms > self._settings.jwks_stale_max_s * 1000:
+            return "the key set is too old"
+        return ""
+
+    async def start(self) -> None:
+        """Read the set and keep it up to date. Raises StartRefused when it cannot be read at all."""
+        check_source(self._settings.jwks)
+        if not await self.reload():
+            raise StartRefused(f"The key set at DEED_JWKS ({self._settings.jwks}) cannot be read.")
+        self._task = asyncio.create_task(self._keep(), name="keyset")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait((self._task,))
+
+    async def look_again(self) -> bool:
+        """A token names a key that is not in the set. Reads again, at most once per cool-down; says whether it did."""
+        before = self._tried_ms
+        async with self._reading:
+            if self._tried_ms != before:
+                return True  # somebody else has just read it
+            if before is not None and self._now_ms() - before < self._settings.jwks_cooldown_s * 1000:
+                return False
+            return await self._reload()
+
+    async def reload(self) -> bool:
+        """Read now. A set that cannot be read or is bad leaves the present one in place."""
+        async with self._reading:
+            return await self._reload()
+
+    async def _reload(self) -> bool:
+        self._tried_ms = self._now_ms()
+        try:
+            document = await asyncio.to_thread(read_document, self._settings.jwks)
+            self._keys = self._build(document)
+        except (KeysUnreadable, ValueError) as error:
+            self._log.warning("the key set cannot be read", source=self._settings.jwks, error=str(error))
+            return False
+        self._good_ms = self._tried_ms
+        return True
+
+    async def _keep(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.jwks_refresh_s)
+            await self.reload()
+
+
+def check_source(source: str) -> None:
+    """Keys come over https, or from this machine. Raises SettingsError."""
+    url = urlsplit(source)
+    if url.scheme == "http" and not is_loopback(url.hostname or ""):
+        raise SettingsError("DEED_JWKS is wrong: a key set over http can be forged on the way, use https.")
+    if "://" in source and url.scheme not in ("http", "https"):
+        raise SettingsError("DEED_JWKS is wrong: it must be a file or an https URL.")
+
+
+def read_document(source: str) -> dict[str, Any]:
+    """The JWKS document. Blocking. Raises KeysUnreadable."""
+    try:
+        raw = _fetch(source) if "://" in source else _read_file(Path(source))
+        document = json.loads(raw)
+    except (OSError, HTTPException, ValueError) as error:
+        raise KeysUnreadable(f"{type(error).__name__}: {error}") from error
+    if not isinstance(document, dict) or not isinstance(document.get("keys"), list) or not document["keys"]:
+        raise KeysUnreadable("it is no key set")
+    return document
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirect would let whoever answers choose where our trust comes from."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        return None
+
+
+def _fetch(url: str) -> bytes:
+    opener = urllib.request.build_opener(_NoRedirect)
+    with opener.open(url, timeout=FETCH_TIMEOUT_S) as answer:
+        return _bounded(answer.read(BYTES_MAX + 1))
+
+
+def _read_file(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return _bounded(file.read(BYTES_MAX + 1))
+
+
+def _bounded(raw: bytes) -> bytes:
+    if len(raw) > BYTES_MAX:
+        raise ValueError(f"more than {BYTES_MAX} bytes")
+    return raw

@@ -1,0 +1,207 @@
+"""What every gRPC method of ours has around it: a verified caller, a deadline, a trace id on each line, a count, and one
+place where refusals become status codes. Handlers raise refusals; they never see a token.
+
+    Refusal
+    ├── Unauthenticated    UNAUTHENTICATED     no token that we believe, or none that names a tenant
+    ├── AccountDenied      PERMISSION_DENIED   an account named in the request is outside the token's
+    ├── RoleMissing        PERMISSION_DENIED   the method needs a role that the token does not have
+    ├── NotFound           NOT_FOUND           not there, or not the caller's: the same words for both
+    ├── BadRequest         INVALID_ARGUMENT    the request can never work; `code` and the text say why
+    ├── Overloaded         RESOURCE_EXHAUSTED  too much at once: try later
+    └── Away               UNAVAILABLE         something that is needed does not answer: try again
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextvars import ContextVar
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from libs.contracts.events import FailureCategory, Principal
+from libs.runtime.logs import logger, traced
+from libs.runtime.telemetry import Metrics
+
+CODE_KEY = "deedbook-code"
+CATEGORY_KEY = "deedbook-category"
+OPEN_PREFIX = "/grpc.health.v1.Health/"
+TRACE_BYTES_MAX = 64
+
+
+class Refusal(Exception):
+    """Ends a call. `code` is stable; the text is for people and says nothing that the caller may not know."""
+
+    status = grpc.StatusCode.INTERNAL
+    category = FailureCategory.PERMANENT
+    code = "INTERNAL"
+    text = "internal error"
+
+    def __init__(self, text: str = "", code: str = "") -> None:
+        self.text = text or type(self).text
+        self.code = code or type(self).code
+        super().__init__(self.text)
+
+
+class Unauthenticated(Refusal):
+    status = grpc.StatusCode.UNAUTHENTICATED
+    category = FailureCategory.POLICY
+    code = "UNAUTHENTICATED"
+    text = "no valid token"
+
+
+class AccountDenied(Refusal):
+    status = grpc.StatusCode.PERMISSION_DENIED
+    category = FailureCategory.POLICY
+    code = "ACCOUNT_DENIED"
+    text = "the token does not cover this account"
+
+
+class RoleMissing(Refusal):
+    status = grpc.StatusCode.PERMISSION_DENIED
+    category = FailureCategory.POLICY
+    code = "ROLE_MISSING"
+    text = "the token does not have the role that this needs"
+
+
+class NotFound(Refusal):
+    status = grpc.StatusCode.NOT_FOUND
+    code = "NOT_FOUND"
+    text = "not found"
+
+
+class BadRequest(Refusal):
+    status = grpc.StatusCode.INVALID_ARGUMENT
+    code = "BAD_REQUEST"
+    text = "the request is not well-formed"
+
+
+class Overloaded(Refusal):
+    status = grpc.StatusCode.RESOURCE_EXHAUSTED
+    category = FailureCategory.TRANSIENT
+    code = "OVERLOADED"
+    text = "too many requests at once; try again later"
+
+
+class Away(Refusal):
+    status = grpc.StatusCode.UNAVAILABLE
+    category = FailureCategory.TRANSIENT
+    code = "AWAY"
+    text = "a part that this needs does not answer; try again"
+
+
+_CALLER: ContextVar[Principal] = ContextVar("caller")
+_TRACE: ContextVar[str] = ContextVar("trace_parent", default="")
+
+Authenticate = Callable[[str], Principal]  # value of `authorization` -> who it is; raises Unauthenticated
+
+
+def caller() -> Principal:
+    """The verified caller of the method that is running. Outside of a guarded method this is an error."""
+    return _CALLER.get()
+
+
+def trace_parent() -> str:
+    """The W3C traceparent that came with the call, or ''."""
+    return _TRACE.get()
+
+
+class Guard(grpc.aio.ServerInterceptor[Any, Any]):
+    """Wraps every method but those of the health service, so that no handler can forget to authenticate."""
+
+    def __init__(self, authenticate: Authenticate, metrics: Metrics, call_timeout_s: float) -> None:
+        self._authenticate = authenticate
+        self._metrics = metrics
+        self._call_timeout_s = call_timeout_s
+        self._log = logger(__name__)
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any]:
+        handler: Any = await continuation(handler_call_details)
+        method = str(handler_call_details.method)
+        if handler is None or method.startswith(OPEN_PREFIX):
+            return handler  # type: ignore[no-any-return]
+        made: Any
+        if handler.response_streaming:
+            made = grpc.unary_stream_rpc_method_handler(
+                self._stream(method, handler.unary_stream), handler.request_deserializer, handler.response_serializer
+            )
+        else:
+            made = grpc.unary_unary_rpc_method_handler(
+                self._unary(method, handler.unary_unary), handler.request_deserializer, handler.response_serializer
+            )
+        return made  # type: ignore[no-any-return]
+
+    def _unary(self, method: str, inner: Callable[[Any, Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
+        async def call(request: Any, context: Any) -> Any:
+            began = time.perf_counter()
+            try:
+                with traced(self._enter(context), method=method):
+                    async with asyncio.timeout(self._call_timeout_s):
+                        answer = await inner(request, context)
+            except BaseException as error:
+                await self._refuse(method, context, error)
+                raise
+            self._count(method, grpc.StatusCode.OK)
+            self._metrics.call_seconds.labels(method).observe(time.perf_counter() - began)
+            return answer
+
+        return call
+
+    def _stream(self, method: str, inner: Callable[[Any, Any], AsyncIterator[Any]]) -> Callable[[Any, Any], Any]:
+        async def call(request: Any, context: Any) -> AsyncIterator[Any]:
+            try:
+                with traced(self._enter(context), method=method):
+                    async for answer in inner(request, context):
+                        yield answer
+            except BaseException as error:
+                await self._refuse(method, context, error)
+                raise
+            self._count(method, grpc.StatusCode.OK)
+
+        return call
+
+    def _enter(self, context: Any) -> str:
+        """Set the caller for this call's task; give the traceparent."""
+        said: dict[str, Any] = {}
+        for name, value in context.invocation_metadata() or ():
+            if name in said and name == "authorization":
+                raise Unauthenticated
+            said[name] = value
+        try:
+            principal = self._authenticate(str(said.get("authorization", "")))
+        except Unauthenticated:
+            self._metrics.permission_checks.labels("unauthenticated").inc()
+            raise
+        _CALLER.set(principal)
+        trace = str(said.get("traceparent", ""))
+        trace = trace if len(trace) <= TRACE_BYTES_MAX else ""
+        _TRACE.set(trace)
+        return trace
+
+    async def _refuse(self, method: str, context: Any, error: BaseException) -> None:
+        """End the call with the code of a refusal. Comes back only for what must go on as it is."""
+        if isinstance(error, (asyncio.CancelledError, GeneratorExit)):
+            self._count(method, grpc.StatusCode.CANCELLED)
+            return
+        if isinstance(error, TimeoutError):
+            self._count(method, grpc.StatusCode.DEADLINE_EXCEEDED)
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "no answer in time; try again")
+        if not isinstance(error, Refusal):
+            if not isinstance(error, Exception):
+                return
+            self._log.error("a handler raised", method=method, exc_info=error)
+            error = Refusal()
+        if isinstance(error, (AccountDenied, RoleMissing)):
+            self._metrics.permission_checks.labels("denied").inc()
+        self._count(method, error.status)
+        await context.abort(error.status, error.text, ((CODE_KEY, error.code), (CATEGORY_KEY, str(error.category))))
+
+    def _count(self, method: str, status: grpc.StatusCode) -> None:
+        self._metrics.calls.labels(method, status.name).inc()
