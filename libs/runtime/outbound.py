@@ -1,0 +1,102 @@
+"""How a front puts a record on the log: one idempotent producer for all calls, each send with a deadline of its own (the
+client has none), and a new producer after any error, because one that was refused once may be dead for that partition.
+A send whose answer did not come in time is *unknown*, not failed: whoever asked may safely ask again."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Protocol
+
+from aiokafka.errors import KafkaError
+
+from libs.runtime import kafka
+from libs.runtime.clock import boottime_ms
+from libs.runtime.logs import logger
+from libs.runtime.rpc import Away, BadRequest
+from libs.runtime.settings import KafkaSettings, StartRefused
+
+REOPEN_EVERY_MS = 1000
+VALUE_BYTES_MAX = kafka.REQUEST_BYTES_MAX - 1024
+
+
+class Outbound(Protocol):
+    """Puts one record on a partition. Gives its offset once all replicas have it. Raises a Refusal."""
+
+    async def send(self, topic: str, partition: int, key: bytes, value: bytes) -> int: ...
+
+
+class KafkaOutbound:
+    """`Outbound` on the real log."""
+
+    def __init__(self, settings: KafkaSettings, client_id: str, send_timeout_ms: int) -> None:
+        self._settings = settings
+        self._client_id = client_id
+        self._timeout_s = send_timeout_ms / 1000
+        self._client: Any = None
+        self._opening: asyncio.Task[Any] | None = None
+        self._failed_ms: int | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+        self._log = logger(__name__)
+
+    async def start(self) -> None:
+        """Connect. Raises StartRefused when Kafka does not answer."""
+        await self._producer()
+
+    async def stop(self) -> None:
+        """Everything that was sent is answered first, as far as time allows."""
+        if self._opening is not None:
+            self._opening.cancel()
+        if self._client is not None:
+            await kafka.stop(self._client)
+        for task in self._closing:
+            task.cancel()
+
+    def readiness(self) -> str:
+        return "" if self._client is not None else "Kafka does not take records"
+
+    async def send(self, topic: str, partition: int, key: bytes, value: bytes) -> int:
+        """Raises BadRequest for a record above the limit, Away when it is not known to be on the log."""
+        if len(value) > VALUE_BYTES_MAX:
+            raise BadRequest(f"the request is larger than {VALUE_BYTES_MAX} bytes", "TOO_LARGE")
+        client: Any = None
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                client = await self._producer()
+                acked = await (await client.send(topic, value, key, partition))
+        except (TimeoutError, KafkaError, OSError, StartRefused) as error:
+            self._log.warning("a record may not be on the log", topic=topic, partition=partition, error=repr(error))
+            self._drop(client)
+            raise Away from error
+        offset: int = acked.offset
+        return offset
+
+    async def _producer(self) -> Any:
+        """The present producer, or a new one; all callers wait for the same opening."""
+        if self._client is not None:
+            return self._client
+        if self._opening is None:
+            if self._failed_ms is not None and boottime_ms() - self._failed_ms < REOPEN_EVERY_MS:
+                raise StartRefused("Kafka did not answer a moment ago.")
+            self._opening = asyncio.create_task(self._open())
+        return await asyncio.shield(self._opening)
+
+    async def _open(self) -> Any:
+        client = kafka.producer(self._settings, self._client_id, linger_ms=0)
+        try:
+            await kafka.start(client, self._settings)
+            self._client = client
+        except StartRefused:
+            self._failed_ms = boottime_ms()
+            raise
+        finally:
+            self._opening = None
+        return client
+
+    def _drop(self, client: Any) -> None:
+        """Never use this producer again. Sends that wait on it get their answers while it stops."""
+        if client is None or client is not self._client:
+            return
+        self._client = None
+        task = asyncio.create_task(kafka.stop(client))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
