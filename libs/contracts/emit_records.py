@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from libs.contracts.lock import Row
-from libs.contracts.schemas import ENVELOPE, PRIMITIVES, Schema, SchemaError, bare, full_name, short_name
+from libs.contracts.schemas import ENVELOPE, PRIMITIVES, Schema, SchemaError, full_name, resolved, short_name
 
 RECORDS_HEAD = '''"""How records are read and written. Generated from schemas/ by libs.contracts.generate: do not edit.
 
@@ -67,7 +67,7 @@ class Emitter:
 
     def records_text(self) -> str:
         imports = [_import("libs.contracts.avro", self._primitives), _import("libs.contracts.events", self._types)]
-        return "\n".join([RECORDS_HEAD, *imports, *self._code])
+        return "\n".join([RECORDS_HEAD, *imports, "", *self._code])
 
     def table_text(self) -> str:
         return TABLE_HEAD + "\n\nTYPES: tuple[TypeRow, ...] = (\n" + "".join(self._table) + ")\n"
@@ -131,6 +131,9 @@ class Emitter:
         yield f"    made = {kind}("
         yield from (f"        {field['name']}={field['name']}_," for field in fields)
         yield f"    )\n    return made, at\n\n\ndef write_{name}(record: {kind}) -> bytes:"
+        if len(writes) == 1:
+            yield f"    return {writes[0]}"
+            return
         yield '    return b"".join(\n        ('
         yield from (f"            {write}," for write in writes)
         yield "        )\n    )"
@@ -178,35 +181,6 @@ class Emitter:
     def _primitive(self, name: str) -> str:
         self._primitives.add(name)
         return name
-
-
-def resolved(schema: Schema) -> Schema:
-    """A registered form with every reference replaced by what it refers to, without texts: a type's whole shape."""
-    known: dict[str, Any] = {}
-
-    def resolve(node: Any) -> Any:
-        match node:
-            case str():
-                return known.get(node, node)
-            case list():
-                return [resolve(branch) for branch in node]
-            case {"name": _, "type": "record"}:
-                fields = [{**field, "type": resolve(field["type"])} for field in node["fields"]]
-                known[full_name(node)] = {**node, "fields": fields}
-                return known[full_name(node)]
-            case {"name": _}:
-                known[full_name(node)] = node
-                return node
-            case {"type": "array"}:
-                return {**node, "items": resolve(node["items"])}
-            case {"type": "map"}:
-                return {**node, "values": resolve(node["values"])}
-            case {"type": scalar}:
-                return scalar
-            case _:
-                raise SchemaError(f"not restricted Avro: {node}")
-
-    return dict(resolve(bare(schema)))
 
 
 def snake(name: str) -> str:

@@ -371,7 +371,7 @@ def read_approval_expired(value: bytes, at: int) -> tuple[ApprovalExpired, int]:
 
 
 def write_approval_expired(record: ApprovalExpired) -> bytes:
-    return b"".join((write_string(record.reason),))
+    return write_string(record.reason)
 
 
 def read_approval_granted(value: bytes, at: int) -> tuple[ApprovalGranted, int]:

@@ -115,3 +115,32 @@ def bare(node: Any) -> Any:
             return [bare(item) for item in node]
         case _:
             return node
+
+
+def resolved(schema: Schema) -> Schema:
+    """A registered form with every reference replaced by what it refers to, without texts: a type's whole shape."""
+    known: dict[str, Any] = {}
+
+    def resolve(node: Any) -> Any:
+        match node:
+            case str():
+                return known.get(node, node)
+            case list():
+                return [resolve(branch) for branch in node]
+            case {"name": _, "type": "record"}:
+                fields = [{**field, "type": resolve(field["type"])} for field in node["fields"]]
+                known[full_name(node)] = {**node, "fields": fields}
+                return known[full_name(node)]
+            case {"name": _}:
+                known[full_name(node)] = node
+                return node
+            case {"type": "array"}:
+                return {**node, "items": resolve(node["items"])}
+            case {"type": "map"}:
+                return {**node, "values": resolve(node["values"])}
+            case {"type": scalar}:
+                return scalar
+            case _:
+                raise SchemaError(f"not restricted Avro: {node}")
+
+    return dict(resolve(bare(schema)))
