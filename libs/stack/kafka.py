@@ -1,0 +1,126 @@
+"""One real Kafka node (KRaft, broker and controller in one), for this machine only."""
+
+from __future__ import annotations
+
+import base64
+import signal
+import subprocess
+import time
+import uuid
+from pathlib import Path
+
+from libs.stack import jars
+from libs.stack.errors import StartFailed
+from libs.stack.folders import Folder
+from libs.stack.ports import Ports, is_listening
+from libs.stack.processes import Child
+
+NAME = "kafka"
+READY_S = 60.0
+STOP_S = 30.0
+
+# Replication is 1 since there is one node; acks=all and Kafka's own flushing stay as they are. Nothing creates topics
+# by itself: a misspelt topic must be an error. 1 MiB is the limit of a record on every topic.
+PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+listeners=BROKER://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=BROKER://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=BROKER
+controller.quorum.bootstrap.servers=127.0.0.1:{controller_port}
+log.dirs={data}
+auto.create.topics.enable=false
+message.max.bytes=1048576
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+log.cleaner.dedupe.buffer.size=16777216
+num.network.threads=2
+num.io.threads=4
+controlled.shutdown.enable=true
+"""
+
+
+class Kafka:
+    """The broker of one data folder. `start` and `stop` may be called again and again, also after a kill -9."""
+
+    name = NAME
+
+    def __init__(self, folder: Folder, ports: Ports) -> None:
+        self._folder = folder
+        self._ports = ports
+        self._child = Child(NAME, folder.run, folder.logs / "kafka.log")
+        self.port = 0
+
+    @property
+    def bootstrap(self) -> str:
+        """Where clients connect."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int | None:
+        """The pid of the running broker."""
+        return self._child.pid
+
+    @property
+    def _properties(self) -> Path:
+        return self._folder.kafka / "server.properties"
+
+    def begin(self) -> None:
+        """Starts the broker without waiting for it; `ready` waits."""
+        java, classpath = jars.java(), jars.classpath()
+        self.port = self._ports.get("kafka")
+        text = PROPERTIES.format(
+            port=self.port, controller_port=self._ports.get("kafka-controller"), data=self._folder.kafka / "data"
+        )
+        self._properties.write_text(text)
+        command = [
+            java, "-Xmx512m", "-XX:+UseSerialGC", "-Djava.awt.headless=true",
+            f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.xml')}", "-cp", classpath,
+        ]  # fmt: skip
+        self._format(command)
+        words = ["kafka.Kafka", str(self._properties)]
+        self._child.spawn([*command, *words], words)
+
+    def ready(self) -> None:
+        """Waits until the broker takes requests (it listens only after it has registered itself)."""
+        deadline = time.monotonic() + READY_S
+        while not is_listening(self.port):
+            if self.pid is None or time.monotonic() > deadline:
+                why = "ended" if self.pid is None else f"was not ready in {READY_S:.0f} s"
+                self.stop()
+                raise StartFailed(f"Kafka {why}: see {self._child.log}.")
+            time.sleep(0.03)
+
+    def start(self) -> str:
+        """Starts the broker and waits for it. Returns the bootstrap address."""
+        self.begin()
+        self.ready()
+        return self.bootstrap
+
+    def stop(self) -> None:
+        """Lets the broker close its logs, and kills it when it cannot."""
+        self._child.end(signal.SIGTERM, STOP_S)
+
+    def kill(self) -> None:
+        """kill -9, as a crash would; for tests."""
+        self._child.end(signal.SIGKILL)
+
+    def _format(self, command: list[str]) -> None:
+        done = self._folder.kafka / "formatted"
+        if done.exists():
+            return
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A", 1)
+        argv = ["kafka.tools.StorageTool", "format", "--standalone", "--ignore-formatted", "-t", cluster]
+        said = subprocess.run(  # noqa: S603 - argv is ours
+            [*command, *argv, "-c", str(self._properties)], capture_output=True, text=True, check=False
+        )
+        if said.returncode != 0:
+            raise StartFailed(f"Kafka's storage could not be made: {(said.stderr or said.stdout).strip()[-500:]}")
+        done.write_text(cluster)

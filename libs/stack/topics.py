@@ -1,0 +1,156 @@
+"""Every topic, with its settings, in one table; made when missing, compared when there."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaConnectionError, for_code
+
+from libs.stack.errors import StartFailed, TopicsDiffer
+
+LANES = 8
+DECIDERS = ("intake", "validation", "approval", "budget", "execution", "outcome")
+DAY_MS = 86_400_000
+FOREVER = -1
+RECORD_BYTES_MAX = 1_048_576
+TOPIC_EXISTS = 36
+READY_S = 20.0
+
+
+@dataclass(frozen=True)
+class Topic:
+    """`lanes`: as many partitions as there are lanes, else one."""
+
+    name: str
+    retention_ms: int
+    lanes: bool = True
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """Never compacted. Time is the broker's, so that no producer's clock can have its records refused
+        (a refused record would block its lane) or pretend to another arrival."""
+        return {
+            "cleanup.policy": "delete",
+            "retention.ms": str(self.retention_ms),
+            "retention.bytes": "-1",
+            "max.message.bytes": str(RECORD_BYTES_MAX),
+            "message.timestamp.type": "LogAppendTime",
+        }
+
+
+TOPICS: tuple[Topic, ...] = (
+    # What outsiders and front ends write. It is consumed within moments; the days are for outages.
+    Topic("intents", 7 * DAY_MS),
+    Topic("intake.home", 7 * DAY_MS),
+    Topic("commands", 30 * DAY_MS),
+    Topic("control.commands", 30 * DAY_MS, lanes=False),
+    # The ledger: nothing on it is ever deleted.
+    *(Topic(f"ledger.{service}", FOREVER) for service in DECIDERS),
+    Topic("ledger.control", FOREVER, lanes=False),
+    # What could not be processed, kept for people to look at and replay.
+    *(Topic(f"dead.{service}", 90 * DAY_MS) for service in (*DECIDERS[:-1], "control")),
+    # Rebuildable from ledger.outcome; a signal lives 90 days.
+    Topic("signals", 90 * DAY_MS),
+)
+
+
+async def create_topics(bootstrap: str, lanes: int = LANES, prefix: str = "", replication: int = 1) -> list[str]:
+    """Makes the topics that are missing and checks those that are there. Returns the names of the new ones.
+
+    `prefix` goes before each name (tests). Raises TopicsDiffer when a topic has other partitions, or settings under
+    which records would be lost or refused."""
+    admin = await _connected(bootstrap)
+    try:
+        wanted = [_new(topic, lanes, prefix, replication) for topic in TOPICS]
+        answer = await admin.create_topics(wanted)
+        # The client does not raise: the codes are in the answer.
+        codes = {name: (code, rest[0] if rest else "") for name, code, *rest in answer.topic_errors}
+        for name, (code, text) in codes.items():
+            if code not in (0, TOPIC_EXISTS):
+                raise StartFailed(f"Kafka would not make the topic {name}: {for_code(code).__name__} {text or ''}".strip())
+        await _check(admin, [name for name, (code, _) in codes.items() if code == TOPIC_EXISTS], lanes, prefix)
+        await _led(admin, [name for name in codes])
+        return [name for name, (code, _) in codes.items() if code == 0]
+    finally:
+        await admin.close()
+
+
+async def delete_topics(bootstrap: str, prefix: str) -> None:
+    """Removes the topics that `create_topics` made under a prefix (tests)."""
+    if not prefix:
+        raise ValueError("the topics without a prefix hold the ledger and are never deleted")
+    admin = await _connected(bootstrap)
+    try:
+        await admin.delete_topics([prefix + topic.name for topic in TOPICS])
+    finally:
+        await admin.close()
+
+
+def _new(topic: Topic, lanes: int, prefix: str, replication: int) -> NewTopic:
+    return NewTopic(
+        prefix + topic.name, lanes if topic.lanes else 1, replication, topic_configs=dict(topic.settings)
+    )
+
+
+async def _connected(bootstrap: str) -> AIOKafkaAdminClient:
+    """A client of a broker that has just opened its port may still be refused."""
+    deadline = time.monotonic() + READY_S
+    while True:
+        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=15_000)
+        try:
+            await asyncio.wait_for(admin.start(), 10.0)
+            return admin
+        except (KafkaConnectionError, TimeoutError):
+            await admin.close()
+            if time.monotonic() > deadline:
+                raise StartFailed(f"No Kafka answers at {bootstrap}.") from None
+            await asyncio.sleep(0.1)
+
+
+async def _check(admin: AIOKafkaAdminClient, names: Iterable[str], lanes: int, prefix: str) -> None:
+    """Compares topics that were there before: their partitions, and the settings of the table."""
+    names = list(names)
+    if not names:
+        return
+    by_name = {prefix + topic.name: topic for topic in TOPICS}
+    for described in await admin.describe_topics(names):
+        name, count = described["topic"], len(described["partitions"])
+        expected = lanes if by_name[name].lanes else 1
+        if count != expected:
+            raise TopicsDiffer(
+                f"Topic {name} has {count} partitions and {expected} are asked for: lanes are fixed for the life of a"
+                f" topic; start with the number it has, or with an empty data folder."
+            )
+    for name, found in (await _settings(admin, names)).items():
+        for key, value in by_name[name].settings.items():
+            if found.get(key) != value:
+                raise TopicsDiffer(f"Topic {name} has {key}={found.get(key)} and must have {value}: set it with Kafka's own tools.")
+
+
+async def _settings(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+    found: dict[str, dict[str, str]] = {}
+    for answer in await admin.describe_configs(resources):
+        for code, text, _, name, entries in answer.resources:
+            if code != 0:
+                raise StartFailed(f"Kafka does not show the settings of {name}: {for_code(code).__name__} {text or ''}")
+            found[name] = {entry[0]: entry[1] for entry in entries}
+    return found
+
+
+async def _led(admin: AIOKafkaAdminClient, names: list[str]) -> None:
+    """Waits until every partition has a leader: before that, clients see a topic that is not there."""
+    deadline = time.monotonic() + READY_S
+    while True:
+        topics: list[dict[str, Any]] = await admin.describe_topics(names)
+        if all(topic["error_code"] == 0 and all(p["leader"] >= 0 for p in topic["partitions"]) for topic in topics):
+            return
+        if time.monotonic() > deadline:
+            raise StartFailed("Kafka's topics were made but have no leader: see its log.")
+        await asyncio.sleep(0.05)
