@@ -9,51 +9,43 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from hashlib import sha256
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
+from libs.governance.tokens import Issuer, KeySet, read_jwks
 from libs.runtime.clock import boottime_ms
 from libs.runtime.logs import logger
 from libs.runtime.settings import AuthSettings, SettingsError, StartRefused, is_loopback
 
 BYTES_MAX = 262_144
 FETCH_TIMEOUT_S = 5.0
-
-Keys = TypeVar("Keys")
+NO_KEYS = KeySet(0, {})
 
 
 class KeysUnreadable(Exception):
     """The key set cannot be had right now, or is no key set."""
 
 
-class KeySource(Generic[Keys]):
-    """Holds the present key set. `build` makes it of the JWKS document and raises ValueError for a bad one; `empty` is
-    what is given when nothing may be believed."""
+class KeySource:
+    """Holds the present key set, in the form that libs.governance.tokens verifies against."""
 
-    def __init__(
-        self,
-        settings: AuthSettings,
-        build: Callable[[dict[str, Any]], Keys],
-        empty: Keys,
-        now_ms: Callable[[], int] = boottime_ms,
-    ) -> None:
+    def __init__(self, settings: AuthSettings, now_ms: Callable[[], int] = boottime_ms) -> None:
         self._settings = settings
-        self._build = build
-        self._empty = empty
         self._now_ms = now_ms
-        self._keys = empty
+        self._keys = NO_KEYS
         self._good_ms: int | None = None
         self._tried_ms: int | None = None
-        self._reading: asyncio.Lock = asyncio.Lock()
+        self._reading = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
         self._log = logger(__name__)
 
     @property
-    def current(self) -> Keys:
-        """The last good set, or the empty one when that is too old."""
-        return self._keys if self.readiness() == "" else self._empty
+    def current(self) -> KeySet:
+        """The last good set, or one that believes nobody when that is too old."""
+        return self._keys if self.readiness() == "" else NO_KEYS
 
     def readiness(self) -> str:
         """'' while the set may be believed, else why not."""
@@ -94,7 +86,7 @@ class KeySource(Generic[Keys]):
         self._tried_ms = self._now_ms()
         try:
             document = await asyncio.to_thread(read_document, self._settings.jwks)
-            self._keys = self._build(document)
+            self._keys = key_set(self._settings, document)
         except (KeysUnreadable, ValueError) as error:
             self._log.warning("the key set cannot be read", source=self._settings.jwks, error=str(error))
             return False
@@ -105,6 +97,20 @@ class KeySource(Generic[Keys]):
         while True:
             await asyncio.sleep(self._settings.jwks_refresh_s)
             await self.reload()
+
+
+def key_set(settings: AuthSettings, document: dict[str, Any]) -> KeySet:
+    """The one issuer of the settings with the keys of its document. Raises ValueError when none is usable. The version
+    is made of the content, so that reading the same keys again changes nothing."""
+    issuer = Issuer(
+        issuer=settings.jwt_issuer,
+        audience=settings.jwt_audience,
+        algorithm=settings.jwt_algorithm,
+        keys=read_jwks(document, settings.jwt_algorithm),
+        lifetime_max_s=settings.jwt_lifetime_max_s,
+    )
+    content = json.dumps(document, sort_keys=True).encode()
+    return KeySet(int.from_bytes(sha256(content).digest()[:8]), {issuer.issuer: issuer})
 
 
 def check_source(source: str) -> None:

@@ -96,7 +96,7 @@ class Away(Refusal):
 _CALLER: ContextVar[Principal] = ContextVar("caller")
 _TRACE: ContextVar[str] = ContextVar("trace_parent", default="")
 
-Authenticate = Callable[[str], Principal]  # value of `authorization` -> who it is; raises Unauthenticated
+Authenticate = Callable[[str], Awaitable[Principal]]  # value of `authorization` -> who it is, or Unauthenticated
 
 
 def caller() -> Principal:
@@ -142,7 +142,7 @@ class Guard(grpc.aio.ServerInterceptor[Any, Any]):
         async def call(request: Any, context: Any) -> Any:
             began = time.perf_counter()
             try:
-                with traced(self._enter(context), method=method):
+                with traced(await self._enter(context), method=method):
                     async with asyncio.timeout(self._call_timeout_s):
                         answer = await inner(request, context)
             except BaseException as error:
@@ -157,7 +157,7 @@ class Guard(grpc.aio.ServerInterceptor[Any, Any]):
     def _stream(self, method: str, inner: Callable[[Any, Any], AsyncIterator[Any]]) -> Callable[[Any, Any], Any]:
         async def call(request: Any, context: Any) -> AsyncIterator[Any]:
             try:
-                with traced(self._enter(context), method=method):
+                with traced(await self._enter(context), method=method):
                     async for answer in inner(request, context):
                         yield answer
             except BaseException as error:
@@ -167,7 +167,7 @@ class Guard(grpc.aio.ServerInterceptor[Any, Any]):
 
         return call
 
-    def _enter(self, context: Any) -> str:
+    async def _enter(self, context: Any) -> str:
         """Set the caller for this call's task; give the traceparent."""
         said: dict[str, Any] = {}
         for name, value in context.invocation_metadata() or ():
@@ -175,7 +175,7 @@ class Guard(grpc.aio.ServerInterceptor[Any, Any]):
                 raise Unauthenticated
             said[name] = value
         try:
-            principal = self._authenticate(str(said.get("authorization", "")))
+            principal = await self._authenticate(str(said.get("authorization", "")))
         except Unauthenticated:
             self._metrics.permission_checks.labels("unauthenticated").inc()
             raise

@@ -134,9 +134,7 @@ class AuthSettings(Settings):
     jwks: Text = Field(description="Key set of the issuer: a file or an https URL (http on loopback only).")
     jwt_issuer: Text = Field(description="Value that `iss` must have.")
     jwt_audience: Text = Field(description="Value that `aud` must contain.")
-    jwt_algorithm: str = Field(
-        "EdDSA", pattern="^(EdDSA|ES256|ES384|RS256|RS512|PS256)$", description="The one algorithm of the issuer."
-    )
+    jwt_algorithm: str = Field("EdDSA", pattern="^(EdDSA|ES256|RS256)$", description="The one algorithm of the issuer.")
     jwt_lifetime_max_s: int = Field(3600, ge=60, le=86_400, description="Longest `exp` - `iat` that is believed.")
     jwks_refresh_s: int = Field(300, ge=1, le=86_400, description="How often the key set is read again.")
     jwks_cooldown_s: int = Field(30, ge=1, le=3600, description="Shortest time between two reads for unknown keys.")
