@@ -475,6 +475,15 @@ class Records:
 
 
 @dataclass(frozen=True)
+class FetchFailed:
+    """An input can no longer be read from where we are: its log was cut or made again."""
+
+    lane: int
+    claim: int
+    text: str
+
+
+@dataclass(frozen=True)
 class ControlSeen:
     """The control view moved, or its freshness changed."""
 
@@ -494,5 +503,5 @@ class LateSent:
 Answer = (
     Claimed | ClaimRefused | Checked | Loaded | Committed | CommitRefused | CommitUnknown | Acked | PublishFailed
     | SidesAcked | Connected | Started | Finished | Renewed | Surveyed | Suspected | Halted | Released | Records
-    | ControlSeen | LateSent
+    | FetchFailed | ControlSeen | LateSent
 )  # fmt: skip

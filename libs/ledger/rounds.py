@@ -43,6 +43,7 @@ class Round:
     states: dict[str, dict[bytes, Any]]
     scopes_full: set[str] = field(default_factory=set)
     batches: dict[int, tuple[LaneBatch, dict[str, RowChange]]] = field(default_factory=dict)
+    stripes: set[tuple[str, int]] = field(default_factory=set)  # scope stripes that its lanes have changed
     waiting: str = "LOAD"
 
 
@@ -250,6 +251,12 @@ def _decide(worker: Worker, round_: Round) -> None:
             del round_.takens[number]
             worker.halt(lane, str(broken))
         else:
+            if round_.stripes & batch.scopes.changed.keys():
+                # Two lanes of one commit may not write one stripe: this one comes again in the next round.
+                del round_.takens[number]
+                lane.busy = False
+                continue
+            round_.stripes |= batch.scopes.changed.keys()
             round_.batches[number] = (batch, _changes(worker, lane, batch))
             for effect_class, used in batch.dispatched.items():
                 free[effect_class] = free.get(effect_class, 0) - used
@@ -338,6 +345,9 @@ def on_commit(worker: Worker, answer: Committed | CommitRefused | CommitUnknown)
                 lane = worker.lanes[number]
                 lane.lease_end_boot_ms = max(lane.lease_end_boot_ms, answer.sent_boot_ms + worker.limits.lease_ms)
                 _settle(worker, number, round_, batch, changes)
+                for (scope, stripe), (_, row) in batch.scopes.changed.items():
+                    if stripe != number and scope in worker.lanes[stripe].scopes:
+                        worker.lanes[stripe].scopes[scope][stripe] = row
             worker.batch_limit = min(worker.limits.batch_max, worker.batch_limit * 2)
         case CommitRefused():
             for number in answer.lanes:

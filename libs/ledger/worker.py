@@ -7,7 +7,7 @@ claims run beside it. Nobody waits for another lane.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +30,7 @@ from libs.ledger.protocol import (
     Connected,
     ControlSeen,
     DropProducer,
+    FetchFailed,
     Finished,
     Follow,
     Halt,
@@ -110,8 +111,13 @@ class Worker:
 
     def handle(self, answer: Answer, boot_ms: int) -> list[Action]:
         """Take one answer in; give the actions that follow."""
+        return self.handle_all((answer,), boot_ms)
+
+    def handle_all(self, answers: Iterable[Answer], boot_ms: int) -> list[Action]:
+        """Take several answers in, in order; give the actions that follow."""
         self.boot_ms = max(self.boot_ms, boot_ms)
-        self._dispatch(answer)
+        for answer in answers:
+            self._dispatch(answer)
         return self.progress()
 
     def tick(self, boot_ms: int) -> list[Action]:
@@ -245,6 +251,10 @@ class Worker:
                 opening.on_answer(self, answer)
             case Renewed() | Surveyed():
                 sharing.on_answer(self, answer)
+            case FetchFailed():
+                lane = self.current(answer.lane, answer.claim)
+                if lane is not None and lane.phase is Phase.OPEN:
+                    self.fail(lane, "FETCH_FAILED", answer.text)
             case ControlSeen():
                 self._control(answer)
             case Suspected():

@@ -1,0 +1,131 @@
+"""Appending to the log: one idempotent producer for all lanes of a worker, one un-acked batch per partition, a deadline
+on every send (lane_rules 13). After any error the producer is thrown away; nothing it holds can be trusted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from aiokafka.errors import KafkaError
+
+from libs.ledger.protocol import Acked, OutRecord, Publish, PublishFailed, PublishSide, SidesAcked
+from libs.runtime import kafka
+from libs.runtime.settings import KafkaSettings, StartRefused
+
+BATCH_BYTES_MAX = kafka.REQUEST_BYTES_MAX - 4_096
+RECORD_OVERHEAD = 64
+FAILURES = (KafkaError, StartRefused, OSError, TimeoutError, asyncio.CancelledError, AssertionError)
+
+
+class Appender:
+    """The producers of one worker process."""
+
+    def __init__(self, settings: KafkaSettings, name: str, settled: Callable[[Any], None]) -> None:
+        self._settings, self._name, self._settled = settings, name, settled
+        self._shared: asyncio.Task[Any] | None = None
+        self._own: dict[int, asyncio.Task[Any]] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    async def publish(self, action: Publish) -> Acked | PublishFailed:
+        """Append stored bytes in order. Anything but all acks in time counts as failed: what landed is unknown."""
+        first, last = -1, -1
+        try:
+            async with asyncio.timeout(self._settings.kafka_timeout_ms / 1000):
+                producer = await self._producer(action.lane if action.own_producer else None)
+                for chunk in _chunks(action.records):
+                    batch = producer.create_batch()
+                    for record in chunk:
+                        if batch.append(key=record.key, value=record.value, timestamp=None) is None:
+                            return self._failed(action, f"seq {record.seq} does not fit into a batch")
+                    acked = await (await producer.send_batch(batch, action.topic, partition=action.lane))
+                    first = acked.offset if first < 0 else first
+                    last = acked.offset + len(chunk) - 1
+        except FAILURES as error:
+            if isinstance(error, asyncio.CancelledError) and (task := asyncio.current_task()) and task.cancelling():
+                raise
+            return self._failed(action, f"{type(error).__name__}: {error}")
+        end = action.records[-1]
+        return Acked(action.lane, action.claim, action.service, first, last, end.seq, end.hash)
+
+    def _failed(self, action: Publish, text: str) -> PublishFailed:
+        if action.own_producer and (task := self._own.pop(action.lane, None)) is not None:
+            self._leave(task)
+        return PublishFailed(action.lane, action.claim, action.service, text)
+
+    async def publish_sides(self, action: PublishSide) -> SidesAcked:
+        """Append forwards and dead letters, at least once."""
+        done: list[int] = []
+        error = ""
+        try:
+            async with asyncio.timeout(self._settings.kafka_timeout_ms / 1000):
+                producer = await self._producer(None)
+                sent = [
+                    (r.id, await producer.send(r.topic, r.value, key=r.key or None, partition=r.partition))
+                    for r in action.records
+                ]
+                for number, future in sent:
+                    await future
+                    done.append(number)
+        except FAILURES as cause:
+            error = f"{type(cause).__name__}: {cause}"
+        return SidesAcked(action.lane, action.claim, action.service, done, error)
+
+    async def send(self, topic: str, partition: int, key: bytes, value: bytes) -> None:
+        """Append one record and wait for its ack, within the limit. Raises KafkaError or TimeoutError."""
+        async with asyncio.timeout(self._settings.kafka_timeout_ms / 1000):
+            producer = await self._producer(None)
+            await producer.send_and_wait(topic, value, key=key, partition=partition)
+
+    def drop(self) -> None:
+        """Throw the shared producer away; the next publish makes a new one."""
+        if self._shared is not None:
+            self._leave(self._shared)
+            self._shared = None
+
+    async def close(self) -> None:
+        """Stop all producers."""
+        self.drop()
+        for task in self._own.values():
+            self._leave(task)
+        if self._leaving:
+            await asyncio.wait(self._leaving, timeout=5)
+
+    async def _producer(self, lane: int | None) -> Any:
+        task = self._shared if lane is None else self._own.get(lane)
+        if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
+            task = asyncio.create_task(self._start(lane))
+            if lane is None:
+                self._shared = task
+            else:
+                self._own[lane] = task
+        return await asyncio.shield(task)
+
+    async def _start(self, lane: int | None) -> Any:
+        client = kafka.producer(self._settings, self._name if lane is None else f"{self._name}/{lane}", linger_ms=0)
+        await kafka.start(client, self._settings)
+        return client
+
+    def _leave(self, starting: asyncio.Task[Any]) -> None:
+        async def end() -> None:
+            try:
+                await kafka.stop(await starting, 2.0)
+            except FAILURES:
+                return
+
+        task = asyncio.create_task(end())
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+
+def _chunks(records: Sequence[OutRecord]) -> Iterator[Sequence[OutRecord]]:
+    """Split by size, so that no batch is above the topic's limit (rule 15)."""
+    start, size = 0, 0
+    for i, record in enumerate(records):
+        cost = len(record.value) + len(record.key) + RECORD_OVERHEAD
+        if size and size + cost > BATCH_BYTES_MAX:
+            yield records[start:i]
+            start, size = i, 0
+        size += cost
+    if start < len(records):
+        yield records[start:]

@@ -1,0 +1,384 @@
+"""The database side of the lane protocol: each action becomes one statement of `sql/002_functions.sql`, over the schemas
+of all hosted services at once, so that it takes effect for all of them or for none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from libs.ledger.batch import Hosted
+from libs.ledger.chain import Cursor
+from libs.ledger.database import Line, Unknown
+from libs.ledger.protocol import (
+    Claim,
+    Claimed,
+    ClaimRefused,
+    Commit,
+    CommitRefused,
+    Committed,
+    CommitUnknown,
+    Halt,
+    Halted,
+    LaneRow,
+    LaneSeen,
+    Load,
+    Loaded,
+    OutRecord,
+    ParkedInput,
+    Published,
+    Release,
+    Released,
+    Renew,
+    Renewed,
+    RowChange,
+    SideRecord,
+    Start,
+    Started,
+    Survey,
+    Surveyed,
+    Suspect,
+    Suspected,
+    WorkRow,
+)
+from libs.ledger.service import Record, ScopeRow, Service, Waiting, WaitKind
+
+FENCED, SCOPE_VERSION, CLAIM_REFUSED = "DB001", "DB002", "DB003"
+LOCK_NOT_AVAILABLE = "55P03"
+_encode = msgspec.msgpack.Encoder().encode
+_cursors = msgspec.msgpack.Decoder(dict[str, Cursor])
+_out_records = msgspec.msgpack.Decoder(list[OutRecord])
+_record = msgspec.msgpack.Decoder(Record)
+
+
+class Store:
+    """All statements of one worker process. `boot_ms` gives CLOCK_BOOTTIME in milliseconds."""
+
+    def __init__(self, hosted: Hosted, dsn: str, boot_ms: Callable[[], int], options: StoreOptions) -> None:
+        self.hosted, self.options, self.boot_ms = hosted, options, boot_ms
+        name, timeout = options.name, options.timeout_ms
+        self.rounds = Line(dsn, f"{name}/rounds", timeout)
+        self.gate = Line(dsn, f"{name}/gate", timeout, options.lock_timeout_ms)
+        self.leases = Line(dsn, f"{name}/leases", timeout, options.lock_timeout_ms)
+        self.claims = Line(dsn, f"{name}/claims", timeout, options.lock_timeout_ms)
+        self.names = [s.name for s in hosted.services]
+        self._decoders: dict[str, Any] = {s.name: msgspec.msgpack.Decoder(s.state_type) for s in hosted.services}
+        self._react = next((s.name for s in hosted.services if s.react is not None), None)
+        self._scoped = next((s.name for s in hosted.services if s.lines is not None), None)
+        self._commit_statement = _commit_statement(self.names)
+        self._load_statement = " UNION ALL ".join(
+            f"SELECT {i} AS service, key, state FROM {n}.state WHERE key = ANY (${i + 1}::uuid[])"
+            for i, n in enumerate(self.names)
+        )
+
+    async def close(self) -> None:
+        """End all connections."""
+        for line in (self.rounds, self.gate, self.leases, self.claims):
+            await line.close()
+
+    # -- claims
+
+    async def claim(self, action: Claim) -> Claimed | ClaimRefused:
+        """Rule 1 in one statement; then, after its answer, what belongs to the lane (rule 2)."""
+        sent = self.boot_ms()
+        options = self.options
+        parts = [
+            f"SELECT '{s.name}' AS service, c.* FROM {s.name}.claim($1, $2, $3, $4, $5, {s.state_format}) c"
+            for s in self.hosted.services
+        ]
+        try:
+            rows = await self.claims.fetch(
+                " UNION ALL ".join(parts), action.lane, options.token, options.shape, options.lease_ms, action.control_seq
+            )
+            return await self._claimed(action, sent, rows)
+        except Unknown as error:
+            return ClaimRefused(action.lane, action.claim, "UNKNOWN", str(error))
+        except asyncpg.PostgresError as error:
+            if error.sqlstate == CLAIM_REFUSED:
+                return ClaimRefused(action.lane, action.claim, str(error), str(getattr(error, "detail", "")))
+            return ClaimRefused(action.lane, action.claim, "UNKNOWN", f"{type(error).__name__}: {error}")
+
+    async def _claimed(self, action: Claim, sent: int, rows: Sequence[Any]) -> Claimed:
+        found = {row["service"]: _lane_row(row) for row in rows}
+        outbox: dict[str, list[OutRecord]] = {}
+        work: dict[str, list[WorkRow]] = {}
+        sides: dict[str, list[SideRecord]] = {}
+        parked: dict[str, dict[bytes, list[ParkedInput]]] = {}
+        for name in self.names:
+            outbox[name] = await self._outbox(name, action.lane, found[name].published.seq)
+            work[name] = [
+                _work_row(r) for r in await self.claims.fetch(f"SELECT * FROM {name}.work WHERE lane = $1", action.lane)
+            ]
+            sides[name] = [
+                SideRecord(r["id"], r["topic"], r["partition"], r["key"], r["value"])
+                for r in await self.claims.fetch(f"SELECT * FROM {name}.side WHERE lane = $1 ORDER BY id", action.lane)
+            ]
+            parked[name] = {}
+            statement = f"SELECT * FROM {name}.parked WHERE lane = $1 ORDER BY key, n"
+            for r in await self.claims.fetch(statement, action.lane):
+                parked[name].setdefault(r["key"], []).append(ParkedInput(r["n"], _record.decode(r["record"])))
+        return Claimed(action.lane, action.claim, sent, found, outbox, work, sides, parked)
+
+    async def _outbox(self, name: str, lane: int, above: int) -> list[OutRecord]:
+        rows = await self.claims.fetch(
+            f"SELECT records FROM {name}.outbox WHERE lane = $1 AND last_seq > $2 ORDER BY first_seq", lane, above
+        )
+        return [r for row in rows for r in _out_records.decode(row["records"]) if r.seq > above]
+
+    async def kept(self, name: str, lane: int, from_seq: int) -> dict[int, OutRecord]:
+        """Outbox rows for the check at claim: what we stored under these numbers, where it still exists."""
+        return {r.seq: r for r in await self._outbox(name, lane, from_seq - 1)}
+
+    # -- rounds
+
+    async def load(self, action: Load) -> Loaded:
+        """States of keys, and all stripes of scopes, in one statement each."""
+        states: dict[str, dict[bytes, Any]] = {}
+        scopes: dict[str, list[ScopeRow]] = {scope: [] for scope in action.scopes}
+        try:
+            if any(action.keys.values()):
+                keys = [list(action.keys.get(name, ())) for name in self.names]
+                for index, key, state in await self.rounds.fetch(self._load_statement, *keys):
+                    name = self.names[index]
+                    states.setdefault(name, {})[key] = self._decoders[name].decode(state)
+            if action.scopes:
+                statement = f"SELECT * FROM {self._scoped}.scope WHERE scope = ANY ($1) ORDER BY scope, stripe"
+                for row in await self.rounds.fetch(statement, list(action.scopes)):
+                    scopes[row["scope"]].append(ScopeRow(*row))
+        except (Unknown, asyncpg.PostgresError) as error:
+            return Loaded(action.round, {}, {}, f"{type(error).__name__}: {error}")
+        return Loaded(action.round, states, scopes)
+
+    async def commit(self, action: Commit, now_at: int) -> Committed | CommitRefused | CommitUnknown:
+        """Rules 3 and 4: everything or nothing, in one call."""
+        sent = self.boot_ms()
+        arguments: list[Any] = [self.options.token, self.options.lease_ms, now_at]
+        for service in self.hosted.services:
+            arguments += _commit_arguments(service, action.changes[service.name])
+        try:
+            await self.rounds.fetch(self._commit_statement, *arguments)
+        except Unknown as error:
+            return CommitUnknown(action.round, str(error))
+        except asyncpg.PostgresError as error:
+            return _refusal(action, error)
+        return Committed(action.round, sent)
+
+    # -- the gate and the leases
+
+    async def start(self, action: Start, now_at: int) -> Started:
+        """Rule 17: lock the lane rows, check the claims, write `started`; one statement for all lanes."""
+        claims = {lane: claim for lane, claim, _, _ in action.marks}
+        keys = [(key, lane, attempt) for lane, _, _, marks in action.marks for key, attempt in marks]
+        try:
+            rows = await self.gate.fetch(
+                f"SELECT * FROM {self._react}.start_effects($1, $2, $3, $4, $5, $6, $7)",
+                self.options.token,
+                [m[0] for m in action.marks],
+                [m[2] for m in action.marks],
+                [k[0] for k in keys],
+                [k[1] for k in keys],
+                [k[2] for k in keys],
+                now_at,
+            )
+        except (Unknown, asyncpg.PostgresError) as error:
+            return Started({}, claims, error=f"{type(error).__name__}: {error}")
+        lanes: dict[int, list[tuple[bytes, int]]] = {}
+        mine: set[int] = set()
+        for lane, key, attempt in rows:
+            if key is None:
+                mine.add(lane)
+            else:
+                lanes.setdefault(lane, []).append((key, attempt))
+        return Started(lanes, claims, tuple(lane for lane in claims if lane not in mine))
+
+    async def renew(self, action: Renew) -> Renewed:
+        """Prolong leases; a lane counts as renewed only if all hosted rows were."""
+        sent = self.boot_ms()
+        lanes, epochs = [m[0] for m in action.lanes], [m[2] for m in action.lanes]
+        statement = "SELECT " + ", ".join(f"{n}.renew($1, $2, $3, $4)" for n in self.names)
+        try:
+            rows = await self.leases.fetch(statement, self.options.token, lanes, epochs, self.options.lease_ms)
+        except (Unknown, asyncpg.PostgresError) as error:
+            return Renewed(sent, (), (), f"{type(error).__name__}: {error}")
+        kept = set.intersection(*(set(column) for column in rows[0]))
+        return Renewed(
+            sent,
+            [(lane, claim) for lane, claim, _ in action.lanes if lane in kept],
+            [(lane, claim) for lane, claim, _ in action.lanes if lane not in kept],
+        )
+
+    async def survey(self, _: Survey) -> Surveyed:
+        """Announce this worker and look around, in the schema of the first hosted service."""
+        sent, options, schema = self.boot_ms(), self.options, self.names[0]
+        try:
+            await self.leases.fetch(
+                f"SELECT {schema}.announce($1, $2, $3, 1, $4)", options.token, options.name, ",".join(self.names),
+                options.worker_ttl_ms * 20,
+            )  # fmt: skip
+            rows = await self.leases.fetch(_survey_statement(schema), options.worker_ttl_ms, options.lanes)
+        except (Unknown, asyncpg.PostgresError) as error:
+            return Surveyed(sent, 0, (), (), f"{type(error).__name__}: {error}")
+        workers = [r["token"] for r in rows if r["kind"] == "worker"]
+        lanes = [
+            LaneSeen(r["lane"], r["token"], r["free"], r["halted"] or "") for r in rows if r["kind"] == "lane"
+        ]
+        return Surveyed(sent, rows[0]["now_at"], workers, lanes)
+
+    async def release(self, action: Release) -> Released:
+        """Rule 21: give the rows back; a lost answer counts as released."""
+        statement = "SELECT " + ", ".join(f"{n}.release($1, $2, $3, $4)" for n in self.names)
+        try:
+            await self.leases.fetch(statement, self.options.token, action.lane, action.epoch, action.quiet_until_at)
+        except (Unknown, asyncpg.PostgresError):
+            pass  # the lease runs out by itself
+        return Released(action.lane, action.claim)
+
+    async def halt(self, action: Halt) -> Halted:
+        """Rule 9: under the fence, in all hosted schemas."""
+        statement = "SELECT " + ", ".join(f"{n}.halt($1, $2, $3, $4)" for n in self.names)
+        try:
+            rows = await self.leases.fetch(statement, self.options.token, action.lane, action.epoch, action.reason)
+        except (Unknown, asyncpg.PostgresError):
+            return Halted(action.lane, action.claim, False)
+        return Halted(action.lane, action.claim, all(rows[0]))
+
+    async def suspect(self, action: Suspect) -> Suspected:
+        """flow.md decision 17."""
+        statement = "SELECT " + ", ".join(f"{n}.mark_suspect($1, $2, $3, $4)" for n in self.names)
+        try:
+            rows = await self.leases.fetch(statement, self.options.token, action.lane, action.epoch, action.mark)
+        except (Unknown, asyncpg.PostgresError):
+            return Suspected(action.lane, action.claim, False)
+        return Suspected(action.lane, action.claim, all(rows[0]))
+
+    async def trim(self, lanes: Sequence[int]) -> None:
+        """Forget outbox rows that every repair of a broker has outlived (rule 11)."""
+        keep_ms, keep_bytes = self.options.outbox_keep_ms, self.options.outbox_keep_bytes
+        for name in self.names:
+            for lane in lanes:
+                try:
+                    await self.leases.fetch(f"SELECT {name}.trim_outbox($1, $2, $3)", lane, keep_ms, keep_bytes)
+                except (Unknown, asyncpg.PostgresError):
+                    return  # housekeeping: the next turn does it
+
+
+class StoreOptions(msgspec.Struct, frozen=True):
+    """Who this worker is to the database, and its bounds."""
+
+    token: bytes
+    name: str
+    shape: str
+    lanes: int
+    lease_ms: int = 5_000
+    worker_ttl_ms: int = 5_000
+    timeout_ms: int = 10_000
+    lock_timeout_ms: int = 2_000
+    outbox_keep_ms: int = 3_600_000
+    outbox_keep_bytes: int = 512 << 20
+
+
+# ---------------------------------------------------------------- rows and arguments
+
+
+def _lane_row(row: Any) -> LaneRow:
+    cursors = _cursors.decode(row["cursors"]) if row["cursors"] else {}
+    published = Published(row["published_offset"], row["published_seq"], row["published_hash"])
+    return LaneRow(
+        row["service"], row["epoch"], row["out_seq"], row["out_hash"], published, cursors, row["previous_token"] or b"",
+        row["lease_end_at"], row["quiet_until"], row["unfinished"], row["suspect"],
+    )  # fmt: skip
+
+
+def _work_row(row: Any) -> WorkRow:
+    waiting = Waiting(WaitKind(row["kind"]), row["attempt"], row["due_at"], row["why"], row["owner"])
+    return WorkRow(row["key"], waiting, row["started_at"], row["first_started_at"])
+
+
+def _refusal(action: Commit, error: asyncpg.PostgresError) -> CommitRefused | CommitUnknown:
+    detail = str(getattr(error, "detail", "") or "")
+    if error.sqlstate == FENCED:
+        return CommitRefused(action.round, lanes=json.loads(detail))
+    if error.sqlstate == SCOPE_VERSION:
+        return CommitRefused(action.round, scopes=[ScopeRow(*row) for row in json.loads(detail)])
+    # Anything else (a constraint, a lock time-out, a bug): nothing was stored, but nothing may go on either.
+    return CommitUnknown(action.round, f"{error.sqlstate} {type(error).__name__}: {error} {detail}")
+
+
+_COMMIT_TYPES = (
+    "int[] bigint[] bigint[] bigint[] bytea[] bigint[] bigint[] bytea[] bytea[] bigint[] "
+    "int[] bigint[] bigint[] bytea[] int[] uuid[] bytea[] text[] text[] bigint[] text[] "
+    "int[] uuid[] int[] text[] bigint[] text[] text[] uuid[] "
+    "text[] int[] bigint[] bigint[] bigint[] bigint[] bigint[] boolean[] bigint[] jsonb"
+).split()
+
+
+def _commit_statement(names: Sequence[str]) -> str:
+    calls, n = [], 4
+    for name in names:
+        arguments = ", ".join(f"${n + i}::{kind}" for i, kind in enumerate(_COMMIT_TYPES))
+        calls.append(f"{name}.commit_lanes($1, $2, $3, {arguments})")
+        n += len(_COMMIT_TYPES)
+    return "SELECT " + ", ".join(calls)
+
+
+def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[Sequence[Any]]:
+    return list(zip(*rows, strict=True)) if rows else [()] * width
+
+
+def _commit_arguments(service: Service, changes: Sequence[RowChange]) -> list[Any]:
+    """The arguments of `commit_lanes` for one service: columns, in the order of _COMMIT_TYPES."""
+    lanes = [
+        (
+            c.lane, c.epoch, c.seen_out_seq, c.out_seq, c.out_hash, c.published.seq, c.published.offset,
+            c.published.hash, _encode(c.cursors), c.control_seq,
+        )
+        for c in changes
+    ]  # fmt: skip
+    boxes = [(c.lane, c.records[0].seq, c.records[-1].seq, _encode(c.records)) for c in changes if c.records]
+    states = [_state_row(service, c.lane, key, state) for c in changes for key, state in c.states.items()]
+    work = [
+        (c.lane, key, w.attempt, w.kind.value, w.due_at, w.why, w.owner)
+        for c in changes for key, w in c.work.items() if w is not None
+    ]  # fmt: skip
+    idle = [key for c in changes for key, w in c.work.items() if w is None]
+    scopes = sorted(
+        (r.scope, r.stripe, seen, r.version, r.share_micros, r.pending_micros, r.posted_micros, r.frozen, r.cap_seq)
+        for c in changes
+        for seen, r in c.scopes
+    )
+    return [
+        *_columns(lanes, 10), *_columns(boxes, 4), *_columns(states, 7), *_columns(work, 7), idle,
+        *_columns(scopes, 9), _rare(changes),
+    ]  # fmt: skip
+
+
+def _state_row(service: Service, lane: int, key: bytes, state: Any) -> tuple[Any, ...]:
+    index: Mapping[str, Any] = (service.index(state) if service.index is not None else None) or {}
+    return (lane, key, _encode(state), index.get("tenant"), index.get("account"), index.get("at"), index.get("label"))
+
+
+def _rare(changes: Sequence[RowChange]) -> str | None:
+    sides = [
+        (c.lane, s.id, s.topic, s.partition, s.key.hex(), s.value.hex()) for c in changes for s in c.sides
+    ]
+    done = [(c.lane, n) for c in changes for n in c.sides_done]
+    parked = [(c.lane, key.hex(), p.n, _encode(p.record).hex()) for c in changes for key, p in c.parked]
+    unparked = [key.hex() for c in changes for key in c.unparked]
+    if not (sides or done or parked or unparked):
+        return None
+    return json.dumps({"sides": sides, "sides_done": done, "parked": parked, "unparked": unparked})
+
+
+def _survey_statement(schema: str) -> str:
+    return f"""
+        SELECT 'worker' AS kind, token, NULL::int AS lane, NULL::boolean AS free, NULL::text AS halted,
+            (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now_at
+        FROM {schema}.worker WHERE seen_at > now() - $1::int * interval '1 ms'
+        UNION ALL
+        SELECT 'lane', l.token, n, l.lane IS NULL OR NOT {schema}.is_held(l), l.halted_reason,
+            (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+        FROM generate_series(0, $2::int - 1) AS n LEFT JOIN {schema}.lane l ON l.lane = n
+    """
