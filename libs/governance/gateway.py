@@ -1,0 +1,120 @@
+"""The gateway: validators at choke points. All of a choke point's validators run, in fixed order, and each result is
+kept; the worst one is the verdict. An error inside a validator is a refusal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from libs.contracts.events import ChokePoint, CostClass, EffectKind, ValidatorResult, Verdict
+from libs.governance.control import Tool
+from libs.governance.validators import (
+    Finding,
+    Ground,
+    Subject,
+    Validator,
+    compliance,
+    cost,
+    freshness,
+    grounding,
+    registry,
+    switches,
+)
+
+NO_POLICY = bytes(32)
+FINDINGS_MAX = 32  # of one validator: what an intent says must not make an event too large
+_SEVERITY: Final = {Verdict.ALLOW: 0, Verdict.WARN: 1, Verdict.BLOCK: 2}
+
+# Which validators run where, in their order (flow.md, decision 8).
+CHOKE_POINTS: Final[Mapping[ChokePoint, tuple[Validator, ...]]] = {
+    ChokePoint.PLAN_APPROVAL: (switches, registry, compliance, freshness, grounding, cost),
+    ChokePoint.STEP_EXECUTION: (switches, registry, compliance, freshness, grounding, cost),
+    ChokePoint.EXPENSIVE_OPERATION: (switches, compliance, freshness, cost),
+    ChokePoint.EXTERNAL_WRITE: (switches, registry, compliance, freshness, cost),
+}
+
+
+class Evaluation(msgspec.Struct, frozen=True):
+    """The outcome at one choke point. `id` is the verdict's identity (flow.md, decision 7)."""
+
+    id: bytes
+    verdict: Verdict
+    results: tuple[ValidatorResult, ...]
+
+    @property
+    def blocking(self) -> ValidatorResult | None:
+        """The result that blocked first."""
+        return next((result for result in self.results if result.verdict is Verdict.BLOCK), None)
+
+
+def points_at_validation(tool: Tool | None) -> tuple[ChokePoint, ...]:
+    """Where an intent is judged before it may go on."""
+    if tool and tool.entry.cost_class is CostClass.EXPENSIVE:
+        return ChokePoint.STEP_EXECUTION, ChokePoint.EXPENSIVE_OPERATION
+    return (ChokePoint.STEP_EXECUTION,)
+
+
+def points_at_dispatch(effect: EffectKind, cost_class: CostClass) -> tuple[ChokePoint, ...]:
+    """Where it is judged again at the moment of dispatch; a cheap read passes the step's validators once more."""
+    writes = (ChokePoint.EXTERNAL_WRITE,) if effect is EffectKind.WRITE else ()
+    expensive = (ChokePoint.EXPENSIVE_OPERATION,) if cost_class is CostClass.EXPENSIVE else ()
+    return (*expensive, *writes) or (ChokePoint.STEP_EXECUTION,)
+
+
+def evaluate(
+    points: tuple[ChokePoint, ...],
+    subject: Subject,
+    ground: Ground,
+    recorded: Mapping[bytes, Evaluation] | None = None,
+) -> Evaluation:
+    """The verdict at one or more choke points. A verdict that is `recorded` under its identity is given again as it
+    was, however much later: the same question never gets two answers (B3)."""
+    parts = [_at_point(point, subject, ground, recorded or {}) for point in points]
+    if len(parts) == 1:
+        return parts[0]
+    results = tuple(result for part in parts for result in part.results)
+    return Evaluation(hashlib.sha256(b"".join(part.id for part in parts)).digest(), _worst(results), results)
+
+
+def verdict_id(point: ChokePoint, subject: Subject, snapshot_hash: bytes, input_digest: bytes) -> bytes:
+    """Identity of a verdict: tenant, intent, attempt, choke point, snapshot and input."""
+    head = f"{len(subject.tenant.encode())}:{subject.tenant}/{subject.attempt}/{point}/".encode()
+    return hashlib.sha256(head + subject.intent_id + snapshot_hash + input_digest).digest()
+
+
+def _at_point(point: ChokePoint, subject: Subject, ground: Ground, recorded: Mapping[bytes, Evaluation]) -> Evaluation:
+    tool_hash = ground.tool.entry.definition_hash if ground.tool else b""
+    input_digest = hashlib.sha256(subject.content_digest + tool_hash).digest()
+    identity = verdict_id(point, subject, ground.snapshot.hash if ground.snapshot else NO_POLICY, input_digest)
+    if identity in recorded:
+        return recorded[identity]
+    results = tuple(
+        _result(v.__name__, point, f, input_digest) for v in CHOKE_POINTS[point] for f in _ask(v, subject, ground)
+    )
+    return Evaluation(identity, _worst(results), results)
+
+
+def _ask(validator: Validator, subject: Subject, ground: Ground) -> tuple[Finding, ...]:
+    try:
+        findings = tuple(validator(subject, ground))
+    except Exception as error:
+        # A gate that fails must not open: whatever went wrong inside a validator counts as its refusal.
+        return (Finding(Verdict.BLOCK, "VALIDATOR_FAILED", f"the validator failed: {type(error).__name__}"),)
+    if len(findings) > FINDINGS_MAX:
+        rest = findings[FINDINGS_MAX - 1 :]
+        verdict = max((finding.verdict for finding in rest), key=_SEVERITY.__getitem__)
+        return (*findings[: FINDINGS_MAX - 1], Finding(verdict, "MORE_FINDINGS", f"{len(rest)} more"))
+    return findings or (Finding(Verdict.ALLOW),)
+
+
+def _result(name: str, point: ChokePoint, finding: Finding, input_digest: bytes) -> ValidatorResult:
+    reason, target = finding.reason[:500], finding.target[:200]
+    return ValidatorResult(name, point, finding.verdict, finding.code, reason, target, input_digest)
+
+
+def _worst(results: tuple[ValidatorResult, ...]) -> Verdict:
+    return max((result.verdict for result in results), key=_SEVERITY.__getitem__, default=Verdict.BLOCK)
