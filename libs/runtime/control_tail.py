@@ -7,13 +7,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from libs.contracts.errors import CodecError
+from libs.governance.control import EMPTY, ControlView, apply, freshened
 from libs.ledger.chain import Cursor, Seen, applied, look
+from libs.ledger.codec import decode_event
 from libs.runtime import kafka
 from libs.runtime.clock import boottime_ms
 from libs.runtime.logs import logger
@@ -26,30 +28,12 @@ CONFIRM_EVERY_MS = 1000
 RETRY_S = 0.5
 _START = Cursor()
 
-View = TypeVar("View")
-
-
-class Decode(Protocol):
-    """Gives the fact in a record, or raises a CodecError."""
-
-    def __call__(self, value: bytes, topic: str) -> Any: ...
-
 
 @dataclass(frozen=True)
-class Rules(Generic[View]):
-    """What the tail knows about content: how to read a record, fold it, and say whether a view is fresh."""
-
-    initial: View
-    decode: Decode
-    fold: Callable[[View, Any], View]
-    freshened: Callable[[View, bool], View]
-
-
-@dataclass(frozen=True)
-class Tail(Generic[View]):
+class Tail:
     """The pure part: what was read, and up to where and when that is known to be all."""
 
-    view: View
+    view: ControlView = EMPTY
     cursor: Cursor = _START
     highest_seq: int = 0
     next_offset: int = 0
@@ -61,13 +45,13 @@ class Tail(Generic[View]):
         return not self.broken and self.confirmed_ms is not None and now_ms - self.confirmed_ms <= stale_max_ms
 
 
-def read(tail: Tail[View], rules: Rules[View], offset: int, value: bytes) -> Tail[View]:
+def read(tail: Tail, offset: int, value: bytes) -> Tail:
     """The tail after one more record, by the reader's rule: repeats are dropped, a gap waits for the missing one."""
     if tail.broken:
         return tail
     tail = replace(tail, next_offset=offset + 1)
     try:
-        fact = rules.decode(value, TOPIC)
+        fact = decode_event(value, TOPIC)
     except CodecError as error:
         return replace(tail, broken=f"offset {offset} cannot be decoded: {error}")
     envelope = fact.envelope
@@ -75,7 +59,7 @@ def read(tail: Tail[View], rules: Rules[View], offset: int, value: bytes) -> Tai
         case Seen.APPLY:
             cursor = applied(tail.cursor, offset, envelope.seq, fact.hash)
             highest = max(tail.highest_seq, envelope.seq)
-            return replace(tail, view=rules.fold(tail.view, fact), cursor=cursor, highest_seq=highest)
+            return replace(tail, view=apply(tail.view, fact), cursor=cursor, highest_seq=highest)
         case Seen.DROP:
             return tail
         case Seen.GAP:
@@ -92,7 +76,7 @@ class Question:
     next_offset: int
 
 
-def confirm(tail: Tail[View], question: Question, end_offset: int) -> Tail[View]:
+def confirm(tail: Tail, question: Question, end_offset: int) -> Tail:
     """The log ended at `end_offset` at some moment after the question: does the tail have all of it by now?"""
     if tail.broken:
         return tail
@@ -103,33 +87,31 @@ def confirm(tail: Tail[View], question: Question, end_offset: int) -> Tail[View]
     return replace(tail, confirmed_ms=question.asked_ms) if whole else tail
 
 
-class ControlTail(Generic[View]):
+class ControlTail:
     """Follows the control ledger. Safe to read from the same loop at any time; a look costs no await."""
 
     def __init__(
         self,
         settings: KafkaSettings,
         control: ControlSettings,
-        rules: Rules[View],
         metrics: Metrics | None = None,
         client_id: str = "deedbook-control-tail",
     ) -> None:
         self._settings = settings
         self._stale_max_ms = int(control.control_stale_max_s * 1000)
-        self._rules = rules
         self._metrics = metrics
         self._client_id = client_id
-        self._tail = Tail(rules.initial)
-        self._callbacks: list[Callable[[View], None]] = []
+        self._tail = Tail()
+        self._callbacks: list[Callable[[ControlView], None]] = []
         self._ready = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._was_fresh = False
         self._log = logger(__name__)
 
     @property
-    def view(self) -> View:
+    def view(self) -> ControlView:
         """What is in force, with its freshness as of this very moment."""
-        return self._rules.freshened(self._tail.view, self.fresh)
+        return freshened(self._tail.view, self.fresh)
 
     @property
     def fresh(self) -> bool:
@@ -145,7 +127,7 @@ class ControlTail(Generic[View]):
         """Why this view will never be fresh again; '' = it is not broken."""
         return self._tail.broken
 
-    def on_change(self, callback: Callable[[View], None]) -> None:
+    def on_change(self, callback: Callable[[ControlView], None]) -> None:
         """Call this, from the loop, whenever the view moved or its freshness changed. It must not block."""
         self._callbacks.append(callback)
 
@@ -223,11 +205,11 @@ class ControlTail(Generic[View]):
         before = self._tail.cursor
         tail = self._tail
         for record in records:
-            tail = read(tail, self._rules, record.offset, record.value)
+            tail = read(tail, record.offset, record.value)
         self._settle(tail)
         return tail.cursor != before
 
-    def _settle(self, tail: Tail[View]) -> None:
+    def _settle(self, tail: Tail) -> None:
         if tail.broken and not self._tail.broken:
             self._log.critical("the control ledger is broken; everything counts as stopped", reason=tail.broken)
         self._tail = tail

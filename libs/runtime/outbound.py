@@ -6,13 +6,17 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any, Protocol
+from uuid import uuid4
 
 from aiokafka.errors import KafkaError
 
+from libs.ledger.codec import encode_message
+from libs.ledger.partition import lane_of
 from libs.runtime import kafka
-from libs.runtime.clock import boottime_ms
+from libs.runtime.clock import boottime_ms, wall_micros
 from libs.runtime.logs import logger
-from libs.runtime.rpc import Away, BadRequest
+from libs.runtime.requests import show_id
+from libs.runtime.rpc import Away, BadRequest, caller
 from libs.runtime.settings import KafkaSettings, StartRefused
 
 REOPEN_EVERY_MS = 1000
@@ -100,3 +104,27 @@ class KafkaOutbound:
         task = asyncio.create_task(kafka.stop(client))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+
+class CommandLog:
+    """Puts commands on the log: those about an intent in its home lane, those of operators on the one control lane."""
+
+    def __init__(self, outbound: Outbound, lanes: int) -> None:
+        self._outbound = outbound
+        self._lanes = lanes
+
+    async def give(self, command: Any) -> str:
+        """A command about an intent. Gives its id, as a UUID, once it is durable."""
+        lane = lane_of(command.intent_id, self._lanes)
+        await self._outbound.send("commands", lane, command.intent_id, encode_message(command))
+        return show_id(command.command_id)
+
+    async def give_control(self, command: Any) -> str:
+        """A change of what is in force. Gives its id, as a UUID, once it is durable."""
+        await self._outbound.send("control.commands", 0, command.command_id, encode_message(command))
+        return show_id(command.command_id)
+
+
+def signed(reason: str) -> dict[str, Any]:
+    """What every command says beside its content: a new id, who gives it, why, and when."""
+    return {"command_id": uuid4().bytes, "principal": caller(), "reason": reason, "issued_at": wall_micros()}

@@ -2,62 +2,60 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import pytest
 
-from libs.contracts.errors import BadValue
+from libs.contracts.events import Actor, ActorKind, Cause, Envelope, SwitchFlipped, SwitchKind
 from libs.ledger.chain import ZERO, event_hash
-from libs.runtime.control_tail import Question, Rules, Tail, confirm, read
+from libs.ledger.codec import encode_event
+from libs.runtime.control_tail import Question, Tail, confirm, read
+
+SYSTEM = Actor(id="control", kind=ActorKind.SYSTEM)
 
 
-@dataclass(frozen=True)
-class Envelope:
-    seq: int
-    prev_hash: bytes
+def flipped(seq: int, prev_hash: bytes, tenant: str) -> bytes:
+    envelope = Envelope(
+        seq=seq,
+        prev_hash=prev_hash,
+        event_id=seq.to_bytes(16),
+        intent_id=bytes(16),
+        tenant="",
+        account="",
+        cause=Cause(topic="control.commands", position=seq, id=bytes(16)),
+        control_seq=seq - 1,
+        occurred_at=1,
+        trace_parent="",
+        actor=SYSTEM,
+        producer="test",
+    )
+    body = SwitchFlipped(
+        command_id=bytes(16), by="ops", reason="test", kind=SwitchKind.TENANT, id=f"{tenant}{seq}", stopped=True
+    )
+    return encode_event(envelope, body)
 
 
-@dataclass(frozen=True)
-class Fact:
-    envelope: Envelope
-    hash: bytes
-
-
-def decode(value: bytes, topic: str) -> Any:
-    """Records of these tests are `seq|hash before|note`."""
-    if value == b"poison":
-        raise BadValue("poison")
-    seq, prev, _ = value.split(b"|", 2)
-    return Fact(Envelope(int(seq), bytes.fromhex(prev.decode())), event_hash(value))
-
-
-RULES: Rules[tuple[int, ...]] = Rules(
-    initial=(), decode=decode, fold=lambda view, fact: (*view, fact.envelope.seq), freshened=lambda view, fresh: view
-)
-
-
-def chain(length: int, note: str = "") -> list[bytes]:
+def chain(length: int, tenant: str = "t") -> list[bytes]:
     values: list[bytes] = []
     for seq in range(1, length + 1):
-        prev = event_hash(values[-1]) if values else ZERO
-        values.append(f"{seq}|{prev.hex()}|{note}".encode())
+        values.append(flipped(seq, event_hash(values[-1]) if values else ZERO, tenant))
     return values
 
 
-def read_all(values: list[bytes], tail: Tail[tuple[int, ...]] | None = None) -> Tail[tuple[int, ...]]:
-    tail = tail or Tail(RULES.initial)
+def read_all(values: list[bytes], tail: Tail | None = None) -> Tail:
+    tail = tail or Tail()
     for value in values:
-        tail = read(tail, RULES, tail.next_offset, value)
+        tail = read(tail, tail.next_offset, value)
     return tail
+
+
+def stopped(tail: Tail) -> list[str]:
+    return [name for _, name in tail.view.switches]
 
 
 def test_events_are_folded_in_order_and_repeats_dropped() -> None:
     one, two, three = chain(3)
     tail = read_all([one, two, one, two, three])
-    assert tail.view == (1, 2, 3)
-    assert tail.next_offset == 5
-    assert not tail.broken
+    assert stopped(tail) == ["t1", "t2", "t3"]
+    assert (tail.view.seq, tail.next_offset, tail.broken) == (3, 5, "")
 
 
 def test_a_view_is_fresh_only_within_the_limit_after_the_question() -> None:
@@ -67,15 +65,14 @@ def test_a_view_is_fresh_only_within_the_limit_after_the_question() -> None:
 
 
 def test_an_empty_log_that_was_confirmed_is_fresh() -> None:
-    tail: Tail[tuple[int, ...]] = Tail(RULES.initial)
-    assert not tail.fresh(0, 5000)
-    assert confirm(tail, Question(0, 0), 0).fresh(0, 5000)
+    assert not Tail().fresh(0, 5000)
+    assert confirm(Tail(), Question(0, 0), 0).fresh(0, 5000)
 
 
 def test_what_is_not_read_yet_keeps_the_view_from_being_fresh() -> None:
     tail = confirm(read_all(chain(2)), Question(1000, 2), end_offset=3)
     assert not tail.fresh(1000, 5000)
-    later = read(tail, RULES, 2, chain(3)[2])
+    later = read(tail, 2, chain(3)[2])
     assert confirm(later, Question(1000, 2), end_offset=3).fresh(1000, 5000)
 
 
@@ -87,20 +84,20 @@ def test_records_that_arrive_while_the_question_is_open_are_no_loss() -> None:
 def test_a_gap_applies_nothing_and_is_not_fresh_until_the_missing_one_comes() -> None:
     one, two, three = chain(3)
     tail = read_all([one, three])
-    assert tail.view == (1,)
+    assert stopped(tail) == ["t1"]
     assert not confirm(tail, Question(0, 2), 2).fresh(0, 5000)
     mended = read_all([two, three], tail)
-    assert mended.view == (1, 2, 3)
+    assert stopped(mended) == ["t1", "t2", "t3"]
     assert confirm(mended, Question(0, 4), 4).fresh(0, 5000)
 
 
-@pytest.mark.parametrize("foreign", [chain(2, "other")[1], b"poison"])
+@pytest.mark.parametrize("foreign", [chain(2, "other")[1], b"poison", chain(2)[1] + b"x"])
 def test_a_broken_chain_is_never_fresh_again(foreign: bytes) -> None:
     one, two = chain(2)
     before = confirm(read_all([one]), Question(0, 1), 1)
     broken = read_all([foreign], before)
     assert broken.broken
-    assert broken.view == (1,)
+    assert stopped(broken) == ["t1"]
     assert not broken.fresh(0, 5000)
     again = confirm(read_all([two], broken), Question(10, 3), 3)
     assert not again.fresh(10, 5000)
