@@ -56,6 +56,7 @@ class Metrics:
         self.publish_seconds = Histogram("publish_seconds", "Time from publish to all acks.", buckets=FAST, registry=r)
         self.waiting = Gauge("waiting", "Keys that wait, by kind.", ["kind"], registry=r)
         self.halted = Gauge("lanes_halted", "Lanes that an operator must look at.", ["service"], registry=r)
+        self.alarms = Counter("alarms_total", "Things an operator must see, by code.", ["code"], registry=r)
         self.control_seq = Gauge("control_seq", "Last control event that this process has applied.", registry=r)
         self.control_age = Gauge("control_view_age_seconds", "Time since the control view was confirmed.", registry=r)
 

@@ -1,0 +1,335 @@
+"""Carries the actions of the lane protocol out and brings the answers back. All decisions are in `worker.py`; here are
+only a loop, tasks, and the clock. Every action gets exactly one answer."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Protocol
+
+from aiokafka.errors import KafkaError
+
+from libs.contracts.events import AnswerStatus, FailureCategory, ToolAnswer
+from libs.ledger.lane import Phase
+from libs.ledger.producing import Appender
+from libs.ledger.protocol import (
+    Acked,
+    Action,
+    Alarm,
+    Answer,
+    Call,
+    Check,
+    Claim,
+    Commit,
+    Committed,
+    Connect,
+    Connected,
+    ControlSeen,
+    DropProducer,
+    Finished,
+    Follow,
+    Halt,
+    LateSent,
+    Load,
+    Publish,
+    PublishSide,
+    Release,
+    Renew,
+    SendLate,
+    Start,
+    Survey,
+    Suspect,
+)
+from libs.ledger.reading import Checker, Follower
+from libs.ledger.service import Effect, Result
+from libs.ledger.store import Store
+from libs.ledger.worker import Worker
+from libs.runtime.clock import boottime_ms
+from libs.runtime.failpoints import hit
+from libs.runtime.logs import logger
+from libs.runtime.telemetry import Metrics
+
+TICK_S = 0.02
+CALL_GRACE_MS = 2_000
+TRIM_EVERY_S = 60.0
+STUCK_MS = 60_000
+
+
+class Tools(Protocol):
+    """How effects reach the outside world (execution's adapters); other services have none."""
+
+    async def connect(self, effects: Sequence[Effect]) -> tuple[list[Effect], list[tuple[Effect, str, str]]]:
+        """Which are ready to be called, and which provably cannot be: (effect, code, reason)."""
+        ...
+
+    async def call(self, effect: Effect, guard: Callable[[], bool]) -> ToolAnswer:
+        """Call once. `guard` is looked at with no await between it and the first byte."""
+        ...
+
+
+class Shell:
+    """One worker process's loop."""
+
+    def __init__(
+        self,
+        worker: Worker,
+        store: Store,
+        appender: Appender,
+        follower: Follower,
+        checker: Checker,
+        outside: Outside,
+    ) -> None:
+        self.worker, self.store, self.appender, self.follower, self.checker = worker, store, appender, follower, checker
+        self.tools, self.metrics, self.encode_late = outside.tools, outside.metrics, outside.encode_late
+        self.observers = outside.observers
+        self._inbox: list[Answer] = []
+        self._scheduled = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._log = logger(__name__)
+        self._progress_ms = boottime_ms()
+        self._free = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._trim_at = self._loop.time() + TRIM_EVERY_S
+
+    # -- life
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Work until told to stop, then give all lanes back and leave."""
+        reader = asyncio.create_task(self.follower.run(), name="follower")
+        self._tick()
+        stop = asyncio.create_task(stopping.wait())
+        await asyncio.wait((reader, stop), return_when=asyncio.FIRST_COMPLETED)
+        if not stop.done():
+            reader.result()
+        self._perform(self.worker.stop(boottime_ms()))
+        await self._free.wait()
+        reader.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+        await asyncio.wait((reader,), timeout=5)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=5)
+        await self.appender.close()
+        await self.checker.close()
+        await self.store.close()
+
+    def post(self, answer: Answer) -> None:
+        """An answer has come: it is taken in with all others of this turn of the loop."""
+        self._inbox.append(answer)
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._turn)
+
+    def control_changed(self, view: Any, fresh: bool) -> None:
+        """The control tail moved, or its freshness changed."""
+        self.post(ControlSeen(view, fresh))
+
+    def readiness(self) -> str:
+        """'' when caught up or making progress, else why not. A view that is stale, lanes without an owner that
+        could be ours, or a lag without progress count as not ready."""
+        worker = self.worker
+        if worker.clock_offset_us is None:
+            return "the database has not answered yet"
+        if not worker.may_decide():
+            return "the control view is stale: nothing is decided"
+        if not any(lane.phase is Phase.OPEN for lane in worker.lanes.values()) and not worker.settled:
+            return "no lane is open yet"
+        behind = self.follower.lag + sum(len(lane.queue) for lane in worker.lanes.values())
+        if behind and boottime_ms() - self._progress_ms > 5_000:
+            return f"{behind} records wait and nothing was committed for 5 s"
+        return ""
+
+    def _turn(self) -> None:
+        self._scheduled = False
+        answers, self._inbox = self._inbox, []
+        self._perform(self.worker.handle_all(answers, boottime_ms()))
+
+    def _tick(self) -> None:
+        self._perform(self.worker.tick(boottime_ms()))
+        self._watch()
+        if self.worker.stopped:
+            self._free.set()
+        self._timer = self._loop.call_later(TICK_S, self._tick)
+
+    def _watch(self) -> None:
+        """End a process that holds leases, has work and does nothing with it: a healthy-looking dead worker is worse."""
+        now = boottime_ms()
+        waiting = any(
+            lane.phase is Phase.OPEN and (lane.queue or lane.direct) and lane.published_all
+            for lane in self.worker.lanes.values()
+        )
+        if not waiting or not self.worker.may_decide():
+            self._progress_ms = max(self._progress_ms, now - 4_000)
+        elif now - self._progress_ms > STUCK_MS:
+            self._log.critical("work waits and nothing moved: ending this process", for_ms=now - self._progress_ms)
+            os._exit(70)
+        if self._loop.time() >= self._trim_at:
+            self._trim_at = self._loop.time() + TRIM_EVERY_S
+            owned = [lane.number for lane in self.worker.lanes.values() if lane.phase is Phase.OPEN]
+            self._spawn(self.store.trim(owned))
+
+    # -- actions
+
+    def _perform(self, actions: Sequence[Action]) -> None:
+        for action in actions:
+            match action:
+                case Load():
+                    self._answer(self._load(action))
+                case Commit():
+                    self._answer(self._commit(action))
+                case Publish():
+                    self._answer(self._publish(action))
+                case Call():
+                    self._spawn(self._call(action))
+                case Connect():
+                    self._answer(self._connect(action))
+                case Start():
+                    self._answer(self._start(action))
+                case Renew():
+                    self._answer(self.store.renew(action))
+                case Survey():
+                    self._answer(self.store.survey(action))
+                case Claim():
+                    self._answer(self.store.claim(action))
+                case Check():
+                    self._answer(self.checker.check(action))
+                case Follow():
+                    self.follower.follow(action)
+                case PublishSide():
+                    self._answer(self.appender.publish_sides(action))
+                case Release():
+                    self._answer(self._release(action))
+                case Halt():
+                    self._answer(self.store.halt(action))
+                case Suspect():
+                    self._answer(self.store.suspect(action))
+                case SendLate():
+                    self._answer(self._send_late(action))
+                case DropProducer():
+                    self.appender.drop()
+                case Alarm():
+                    self._log.warning(action.text, code=action.code, lane=action.lane)
+                    self.metrics.alarms.labels(action.code).inc()
+
+    def _answer(self, work: Coroutine[Any, Any, Answer]) -> None:
+        async def run() -> None:
+            self.post(await work)
+
+        self._spawn(run())
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # An action without an answer would leave a lane waiting for ever: better no process than such a one.
+            self._log.critical("an action failed in a way nobody foresaw: ending this process", exc_info=error)
+            os._exit(70)
+
+    async def _load(self, action: Load) -> Answer:
+        hit("before-load")
+        answer = await self.store.load(action)
+        hit("after-load")
+        return answer
+
+    async def _commit(self, action: Commit) -> Answer:
+        hit("before-commit")
+        began = self._loop.time()
+        answer = await self.store.commit(action, self.worker.now_at())
+        hit("after-commit")
+        self.metrics.commit_seconds.observe(self._loop.time() - began)
+        if isinstance(answer, Committed):
+            self._progress_ms = boottime_ms()
+            for observe in self.observers:
+                observe(action)
+        return answer
+
+    async def _publish(self, action: Publish) -> Answer:
+        hit("before-publish")
+        began = self._loop.time()
+        answer = await self.appender.publish(action)
+        hit("after-publish")
+        self.metrics.publish_seconds.observe(self._loop.time() - began)
+        if isinstance(answer, Acked):
+            self.metrics.events.labels(action.topic).inc(len(action.records))
+        return answer
+
+    async def _connect(self, action: Connect) -> Answer:
+        assert self.tools is not None, "a service with effects needs tools"
+        ready, failed = await self.tools.connect(action.effects)
+        return Connected(
+            action.lane,
+            action.claim,
+            [(e.key, e.attempt) for e in ready],
+            [(e.key, e.attempt, code, reason) for e, code, reason in failed],
+        )
+
+    async def _start(self, action: Start) -> Answer:
+        hit("before-started")
+        answer = await self.store.start(action, self.worker.now_at())
+        hit("after-started")
+        return answer
+
+    async def _call(self, action: Call) -> None:
+        assert self.tools is not None
+        effect, worker = action.effect, self.worker
+        hit("before-effect")
+
+        def guard() -> bool:
+            return worker.lease_ok(action.lane, action.claim, boottime_ms())
+
+        began = worker.now_at()
+        try:
+            async with asyncio.timeout((effect.timeout_ms + CALL_GRACE_MS) / 1000):
+                answer = await self.tools.call(effect, guard)
+        except TimeoutError:
+            answer = _ambiguous("TIMEOUT", f"no answer within {effect.timeout_ms} ms", began, effect.timeout_ms)
+        except Exception as error:
+            # The adapter broke in mid-call: nobody knows whether the tool was reached, so nobody claims to know.
+            self._log.exception("an adapter raised")
+            answer = _ambiguous("ADAPTER_ERROR", f"{type(error).__name__}: {error}", began, 0)
+        hit("after-effect")
+        self.post(Finished(action.lane, Result(effect.key, effect.attempt, answer)))
+
+    async def _release(self, action: Release) -> Answer:
+        hit("before-release")
+        answer = await self.store.release(action)
+        hit("after-release")
+        return answer
+
+    async def _send_late(self, action: SendLate) -> Answer:
+        try:
+            value = self.encode_late(action.result)
+            await self.appender.send("commands", action.lane, action.result.key, value)
+        except (KafkaError, OSError, TimeoutError) as error:
+            self._log.warning("a late result could not be sent, again in a second", error=repr(error))
+            await asyncio.sleep(1)
+            return LateSent(action.lane, action.result, False)
+        return LateSent(action.lane, action.result, True)
+
+
+class Outside:
+    """What a worker process has besides the servers."""
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        tools: Tools | None,
+        encode_late: Callable[[Result], bytes],
+        observers: Sequence[Callable[[Commit], None]] = (),
+    ) -> None:
+        self.metrics, self.tools, self.encode_late, self.observers = metrics, tools, encode_late, observers
+
+
+def _ambiguous(code: str, reason: str, started_at: int, duration_ms: int) -> ToolAnswer:
+    return ToolAnswer(
+        status=AnswerStatus.AMBIGUOUS, started_at=started_at, duration_ms=duration_ms, code=code,
+        category=FailureCategory.TRANSIENT, reason=reason,
+    )  # fmt: skip
+
+
