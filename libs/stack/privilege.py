@@ -56,7 +56,7 @@ def other_user(place: Path, programs: Path) -> Way:
     reachable = place
     if not _reaches(prefix, place, "-w"):
         # The checkout may lie below a folder that only root can enter.
-        reachable = Path("/var/tmp") / f"deedbook-{hashlib.sha256(str(place).encode()).hexdigest()[:16]}"  # noqa: S108
+        reachable = elsewhere(place)
         reachable.mkdir(mode=0o700, exist_ok=True)
         if reachable.stat().st_uid not in (0, user.pw_uid) or reachable.is_symlink():
             raise MissingTool(f"{reachable} belongs to somebody else: remove it, or run as an ordinary user.")
@@ -64,6 +64,11 @@ def other_user(place: Path, programs: Path) -> Way:
     if not _reaches(prefix, programs / "postgres", "-x"):
         programs = _copied(programs, reachable)
     return Way(prefix, reachable, programs, owner)
+
+
+def elsewhere(place: Path) -> Path:
+    """Where PostgreSQL's data goes when the user that runs it cannot reach `place`."""
+    return Path("/var/tmp") / f"deedbook-{hashlib.sha256(str(place).encode()).hexdigest()[:16]}"  # noqa: S108
 
 
 def _copied(programs: Path, place: Path) -> Path:
