@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from libs.contracts.lock import Row
@@ -56,9 +56,13 @@ class TypeRow(msgspec.Struct, frozen=True):
 
 class Emitter:
     """Goes through all released versions once. A shape is a type with all that it refers to; equal shapes, in whatever
-    version they come, share their reader and writer, and a further shape of a name gets a number."""
+    version they come, share their reader and writer, and a further shape of a name gets a number.
 
-    def __init__(self, rows: list[Row]) -> None:
+    All versions are read into the struct of the present schema: fields that a version lacks get their defaults, and
+    fields that are no longer in the struct are read and forgotten, and written with their defaults."""
+
+    def __init__(self, rows: list[Row], schemas: Mapping[str, Schema]) -> None:
+        self._present = {name: {f["name"] for f in schema.get("fields", [])} for name, schema in schemas.items()}
         self._shapes: dict[str, list[str]] = {}  # full name -> its shapes, in the order they are met
         self._types: set[str] = set()
         self._primitives: set[str] = set()
@@ -98,6 +102,8 @@ class Emitter:
 
     def _named(self, schema: Schema) -> str:
         """The name that the shape's functions end in; emits them when the shape is new."""
+        if full_name(schema) not in self._present:
+            raise SchemaError(f"{full_name(schema)} is part of a released version and no longer in schemas/")
         shapes = self._shapes.setdefault(full_name(schema), [])
         shape = json.dumps(schema, sort_keys=True)
         known = shape in shapes
@@ -123,13 +129,17 @@ class Emitter:
         yield f"}}\nread_{name} = enum_reader({upper}_READ)\nwrite_{name} = enum_writer({upper}_WRITE)"
 
     def _record(self, schema: Schema, name: str) -> Iterator[str]:
-        kind, fields = schema["name"], schema["fields"]
-        reads = [f"    {field['name']}_, at = {self._read(field['type'])}" for field in fields]
-        writes = [self._write(field["type"], f"record.{field['name']}") for field in fields]
+        kind, fields, present = schema["name"], schema["fields"], self._present[full_name(schema)]
+        kept = [field for field in fields if field["name"] in present]
+        reads = [f"    {field['name'] if field in kept else ''}_, at = {self._read(field['type'])}" for field in fields]
+        writes = [
+            self._write(field["type"], f"record.{field['name']}") if field in kept else self._write_default(field)
+            for field in fields
+        ]
         yield f"\ndef read_{name}(value: bytes, at: int) -> tuple[{kind}, int]:"
         yield from reads
         yield f"    made = {kind}("
-        yield from (f"        {field['name']}={field['name']}_," for field in fields)
+        yield from (f"        {field['name']}={field['name']}_," for field in kept)
         yield f"    )\n    return made, at\n\n\ndef write_{name}(record: {kind}) -> bytes:"
         if len(writes) == 1:
             yield f"    return {writes[0]}"
@@ -165,6 +175,17 @@ class Emitter:
                 return f"{self._primitive('write_nullable')}({what}, {self._function('write', inner)})"
             case _:
                 return f"{self._function('write', node)}({what})"
+
+    def _write_default(self, field: Schema) -> str:
+        match field["type"]:
+            case list() | {"type": "array" | "map"}:
+                return r'b"\x00"'
+            case {"type": "enum", "name": name}:
+                return self._write(field["type"], f"{name}.{field['default']}")
+            case "bytes":
+                return self._write("bytes", repr(field["default"].encode("latin-1")))
+            case node:
+                return self._write(node, repr(field["default"]))
 
     def _function(self, verb: str, node: Any) -> str:
         """The function that reads or writes a whole value of this type."""

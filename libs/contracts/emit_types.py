@@ -128,6 +128,8 @@ def _groups(schemas: dict[str, Schema]) -> Iterator[str]:
     shared = [s["name"] for s in schemas.values() if s["namespace"] == "deedbook" and is_event(s)]
     for folder, alias in GROUPS.items():
         own = [s for s in schemas.values() if s["namespace"] == f"deedbook.{folder}"]
+        if not own:
+            continue
         names = [s["name"] for s in own] + (shared if is_event(own[0]) else [])
         one = f"{alias} = {' | '.join(names)}"
         yield one if len(one) <= WIDTH else f"{alias} = (\n    " + "\n    | ".join(names) + "\n)"

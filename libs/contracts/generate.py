@@ -19,9 +19,10 @@ HERE = Path(__file__).resolve().parent
 
 def generated(root: Path = ROOT) -> dict[Path, str]:
     """File -> text, as a fresh generation would write it."""
-    emitter = Emitter(lock.rows(root))
+    schemas = load(root)
+    emitter = Emitter(lock.rows(root), schemas)
     return {
-        HERE / "events.py": types_text(load(root)),
+        HERE / "events.py": types_text(schemas),
         HERE / "records.py": emitter.records_text(),
         HERE / "table.py": emitter.table_text(),
     }
