@@ -4,7 +4,7 @@ on every send (lane_rules 13). After any error the producer is thrown away; noth
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from aiokafka.errors import KafkaError
@@ -21,8 +21,8 @@ FAILURES = (KafkaError, StartRefused, OSError, TimeoutError, asyncio.CancelledEr
 class Appender:
     """The producers of one worker process."""
 
-    def __init__(self, settings: KafkaSettings, name: str, settled: Callable[[Any], None]) -> None:
-        self._settings, self._name, self._settled = settings, name, settled
+    def __init__(self, settings: KafkaSettings, name: str) -> None:
+        self._settings, self._name = settings, name
         self._shared: asyncio.Task[Any] | None = None
         self._own: dict[int, asyncio.Task[Any]] = {}
         self._leaving: set[asyncio.Task[None]] = set()

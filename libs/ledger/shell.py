@@ -145,6 +145,8 @@ class Shell:
         self._scheduled = False
         answers, self._inbox = self._inbox, []
         self._perform(self.worker.handle_all(answers, boottime_ms()))
+        if any(isinstance(answer, Acked) for answer in answers):
+            hit("after-ack")
 
     def _tick(self) -> None:
         self._perform(self.worker.tick(boottime_ms()))
@@ -256,6 +258,7 @@ class Shell:
         hit("after-publish")
         self.metrics.publish_seconds.observe(self._loop.time() - began)
         if isinstance(answer, Acked):
+            hit("before-ack")
             self.metrics.events.labels(action.topic).inc(len(action.records))
         return answer
 
