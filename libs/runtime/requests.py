@@ -81,10 +81,10 @@ def read_enum(value: int, wire: EnumTypeWrapper, kind: type[E], field: str, defa
         raise BadRequest(f"{field} is missing or unknown") from None
 
 
-def show_enum(member: StrEnum, wire: EnumTypeWrapper) -> int:
-    """The number of a member on the wire; 0 for one that the wire does not know."""
-    names = dict(wire.items())
-    return names.get(_prefix(wire) + member.value, 0)
+def show_enum(member: StrEnum | None, wire: EnumTypeWrapper) -> str:
+    """The name of a member on the wire; that of 'unspecified' for none and for one that the wire does not know."""
+    name = _prefix(wire) + ("UNSPECIFIED" if member is None else member.value)
+    return name if name in wire.keys() else _prefix(wire) + "UNSPECIFIED"  # noqa: SIM118 - no mapping
 
 
 def read_page_size(given: int | None) -> int:

@@ -84,24 +84,30 @@ TOOL_STATE_ACTIVE: ToolState
 TOOL_STATE_QUARANTINED: ToolState
 
 class Switch(_message.Message):
-    __slots__ = ("kind", "id", "stopped")
+    __slots__ = ("kind", "id", "stopped", "by", "reason")
     KIND_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     STOPPED_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
     kind: SwitchKind
     id: str
     stopped: bool
-    def __init__(self, kind: _Optional[_Union[SwitchKind, str]] = ..., id: _Optional[str] = ..., stopped: _Optional[bool] = ...) -> None: ...
+    by: str
+    reason: str
+    def __init__(self, kind: _Optional[_Union[SwitchKind, str]] = ..., id: _Optional[str] = ..., stopped: _Optional[bool] = ..., by: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class Tool(_message.Message):
-    __slots__ = ("tool", "entry", "state")
+    __slots__ = ("tool", "entry", "state", "quarantine_code")
     TOOL_FIELD_NUMBER: _ClassVar[int]
     ENTRY_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
+    QUARANTINE_CODE_FIELD_NUMBER: _ClassVar[int]
     tool: str
     entry: _registry_pb2.ToolEntry
     state: ToolState
-    def __init__(self, tool: _Optional[str] = ..., entry: _Optional[_Union[_registry_pb2.ToolEntry, _Mapping[str, object]]] = ..., state: _Optional[_Union[ToolState, str]] = ...) -> None: ...
+    quarantine_code: str
+    def __init__(self, tool: _Optional[str] = ..., entry: _Optional[_Union[_registry_pb2.ToolEntry, _Mapping[str, object]]] = ..., state: _Optional[_Union[ToolState, str]] = ..., quarantine_code: _Optional[str] = ...) -> None: ...
 
 class Server(_message.Message):
     __slots__ = ("server", "transport", "profile", "tenants")
