@@ -163,7 +163,7 @@ def write_long(number: int) -> bytes:
 
 
 def write_int(number: int) -> bytes:
-    if number.__class__ is not int or not INT_MIN <= number <= INT_MAX:
+    if not INT_MIN <= number <= INT_MAX:
         raise BadValue(f"{number!r} is no int")
     return write_long(number)
 
