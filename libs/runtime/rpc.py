@@ -109,7 +109,13 @@ def trace_parent() -> str:
     return _TRACE.get()
 
 
-class Guard(grpc.aio.ServerInterceptor[Any, Any]):
+def enter(principal: Principal, trace: str = "") -> None:
+    """From here on, the task that runs acts for this caller. Called by the guard, and by tests of handlers."""
+    _CALLER.set(principal)
+    _TRACE.set(trace)
+
+
+class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     """Wraps every method but those of the health service, so that no handler can forget to authenticate."""
 
     def __init__(self, authenticate: Authenticate, metrics: Metrics, call_timeout_s: float) -> None:
@@ -179,10 +185,9 @@ class Guard(grpc.aio.ServerInterceptor[Any, Any]):
         except Unauthenticated:
             self._metrics.permission_checks.labels("unauthenticated").inc()
             raise
-        _CALLER.set(principal)
         trace = str(said.get("traceparent", ""))
         trace = trace if len(trace) <= TRACE_BYTES_MAX else ""
-        _TRACE.set(trace)
+        enter(principal, trace)
         return trace
 
     async def _refuse(self, method: str, context: Any, error: BaseException) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 
 import pytest
 
@@ -26,8 +27,6 @@ GOOD_TOKEN = "5b3c7d0a9e8f4412"
 
 @pytest.fixture(autouse=True)
 def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
-
     for name in [name for name in os.environ if name.startswith("DEED_")]:
         monkeypatch.delenv(name)
 
