@@ -5,10 +5,13 @@ own disk, flushed before it goes on: the only witness that tests believe.
 
     received <key> <call> <time>     the request has arrived; nothing is done yet
     applied  <key> <call> <time>     the effect has happened (twice in mode `twice`, never in mode `lie`)
+    keyed    <idempotency key> <call> <time>     the call carried this key, which had not been seen before
     answered <key> <call> <time>     the answer is about to be written
 
-`key` is the intent's id from the request's `_meta`, or the argument `key`. `call` is the process id of this server and
-the number of the call in it. A call without `answered` when a process is killed proves that the kill fell in mid-call.
+`key` is the intent's id from the request's `_meta`, or the argument `key`. A call with an idempotency key that was
+seen before, in `_meta` or as the argument `idempotency_key`, has no effect again. `call` is the process id of this
+server and the number of the call in it. A call without `answered` when a process is killed proves that the kill fell
+in mid-call.
 """
 
 from __future__ import annotations
@@ -92,16 +95,20 @@ class Double:
         if params.name == "look":
             applied = Counter(effects(self._file))[str(arguments.get("key", key))]
             return CallToolResult(content=[], structured_content={"applied": applied})
-        return await self._apply(key, arguments, ctx)
+        idempotency_key = str(meta.get("deedbook/idempotency-key") or arguments.get("idempotency_key", ""))
+        return await self._apply(key, idempotency_key, arguments, ctx)
 
-    async def _apply(self, key: str, arguments: dict[str, Any], ctx: ServerRequestContext[Any]) -> CallToolResult:
+    async def _apply(
+        self, key: str, idempotency_key: str, arguments: dict[str, Any], ctx: ServerRequestContext[Any]
+    ) -> CallToolResult:
         self._calls += 1
         call = f"{os.getpid()}.{self._calls}"
         mode = arguments.get("mode", "ok")
         self._journal.write("received", key, call)
         await anyio.sleep(arguments.get("delay_before_ms", 0) / 1000)
-        for _ in range({"lie": 0, "twice": 2}.get(mode, 1)):
-            self._journal.write("applied", key, call)
+        if not self._is_repeated(idempotency_key, call):
+            for _ in range({"lie": 0, "twice": 2}.get(mode, 1)):
+                self._journal.write("applied", key, call)
         await anyio.sleep(arguments.get("delay_ms", 0) / 1000)
         if mode == "hang":
             await anyio.sleep_forever()
@@ -115,6 +122,14 @@ class Double:
             structured_content={"success": True, "external_object_refs": refs, "cost_micros": 7},
             is_error=mode == "error",
         )
+
+    def _is_repeated(self, idempotency_key: str, call: str) -> bool:
+        if not idempotency_key:
+            return False
+        if ("keyed", idempotency_key) in {(what, key) for what, key, _ in entries(self._file)}:
+            return True
+        self._journal.write("keyed", idempotency_key, call)
+        return False
 
     async def _misbehave(self, mode: str, request_id: Any) -> None:
         head = (

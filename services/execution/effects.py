@@ -32,10 +32,17 @@ class Effects:
 
     async def connect(self, effects: Sequence[Effect]) -> tuple[list[Effect], list[tuple[Effect, str, str]]]:
         """Bring up what the effects need, each server by itself; nothing is sent that could have an effect."""
-        outcomes = await asyncio.gather(*(self._connect(effect) for effect in effects))
+        if all(self._is_builtin(effect) for effect in effects):
+            outcomes = [await self._connect(effect) for effect in effects]  # nothing to wait for: no tasks
+        else:
+            outcomes = await asyncio.gather(*(self._connect(effect) for effect in effects))
         ready = [effect for effect, failure in zip(effects, outcomes, strict=True) if failure is None]
         failed = [(e, *failure) for e, failure in zip(effects, outcomes, strict=True) if failure is not None]
         return ready, failed
+
+    def _is_builtin(self, effect: Effect) -> bool:
+        server = self._view().servers.get(effect.server)
+        return server is not None and server.transport is Transport.BUILTIN
 
     async def _connect(self, effect: Effect) -> tuple[str, str] | None:
         try:

@@ -34,6 +34,7 @@ from services.execution.ports import NotReady
 log = logger(__name__)
 
 PAGES_MAX = 50
+CLOSE_S = 5.0
 BACKOFF_FIRST_S = 0.5
 BACKOFF_MAX_S = 30.0
 US = Implementation(name="deedbook", version="0.1.0")
@@ -89,10 +90,13 @@ class Connection:
     async def close(self) -> None:
         """End the session and the server."""
         self._leave.set()
-        keeper, self._keeper, self._session = self._keeper, None, None
+        keeper, session = self._keeper, self._session
+        self._keeper, self._session = None, None
         if keeper is None:
             return
-        _, pending = await asyncio.wait((keeper,), timeout=5)
+        if session is None:
+            keeper.cancel()  # still in the handshake
+        _, pending = await asyncio.wait((keeper,), timeout=CLOSE_S)
         if pending:
             keeper.cancel()
             await asyncio.wait((keeper,))

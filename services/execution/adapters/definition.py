@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-import rfc8785
 
+from libs.governance.digests import JsonRefused, canonical
 from libs.runtime.logs import logger
 
 log = logger(__name__)
@@ -37,8 +37,8 @@ def definition_of(raw: Mapping[str, Any]) -> ToolDefinition:
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise ValueError("its name has other characters than A-Z, a-z, 0-9, '_', '.', '-'")
     try:
-        text = rfc8785.dumps({field: raw.get(field) for field in PINNED})
-    except (rfc8785.CanonicalizationError, RecursionError, UnicodeEncodeError) as error:
+        text = canonical({field: raw.get(field) for field in PINNED})
+    except (JsonRefused, RecursionError, UnicodeEncodeError) as error:
         raise ValueError(f"it has no canonical JSON: {error}") from None
     if len(text) > DEFINITION_BYTES_MAX:
         raise ValueError(f"it has more than {DEFINITION_BYTES_MAX} bytes")

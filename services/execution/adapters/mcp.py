@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from libs.contracts.events import AnswerStatus, EffectClass, FailureCategory, ToolAnswer, ToolEntry
+from libs.governance.paths import select
 from libs.ledger.service import Effect
 from libs.runtime.clock import wall_micros
 from libs.runtime.logs import logger
@@ -99,7 +100,7 @@ class McpAdapter:
             arguments = msgspec.json.decode(effect.arguments, type=dict[str, Any])
         except (msgspec.DecodeError, RecursionError):
             raise NotReady("BAD_ARGUMENTS", "the arguments are no JSON object", FailureCategory.PERMANENT) from None
-        if any(values for field in entry.secret_fields if (values := _at(arguments, field))):
+        if any(select(arguments, field) for field in entry.secret_fields):
             raise NotReady("SECRET_UNRESOLVED", "no secret store is configured", FailureCategory.PERMANENT)
         key = effect_key(self._secret, effect.tenant, effect.key)
         arguments, meta = place_key(entry, key, arguments)
@@ -129,8 +130,16 @@ class McpAdapter:
         elif fault:
             judged = invalid(entry, "the answer breaks the protocol")
         else:
-            judged = await judge(entry, content, arguments, digest, self._patterns)
+            judged = await self._judge(entry, content, arguments, digest)
         return clock.answer(judged, raw=raw, digest=digest, artifact=await self._keep(raw))
+
+    async def _judge(
+        self, entry: ToolEntry, content: dict[str, Any], arguments: dict[str, Any], digest: bytes
+    ) -> Judged:
+        try:
+            return await judge(entry, content, arguments, digest, self._patterns)
+        except RecursionError:
+            return invalid(entry, "it is nested too deep")
 
     async def _keep(self, raw: bytes) -> str:
         """The deed has happened whether or not its answer can be kept; an answer that says '' is honest about it."""
@@ -200,13 +209,3 @@ async def _send(
 
 def _name(tool: RegisteredTool) -> str:
     return tool.id.partition("/")[2]
-
-
-def _at(arguments: dict[str, Any], path: str) -> bool:
-    """Is there anything at this path?"""
-    value: Any = arguments
-    for step in path.split("."):
-        if not isinstance(value, dict) or step not in value:
-            return False
-        value = value[step]
-    return True

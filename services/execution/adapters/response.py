@@ -25,6 +25,7 @@ from libs.contracts.events import (
     SuccessRule,
     ToolEntry,
 )
+from libs.governance.paths import select
 from libs.runtime.logs import redact
 from services.execution.adapters.patterns import Patterns
 from services.execution.adapters.process import printable
@@ -107,14 +108,6 @@ def shown(text: str) -> str:
     return str(redact(None, "", {"line": line})["line"])[:SUMMARY_MAX]
 
 
-def values_at(value: Any, path: str) -> list[Any]:
-    """All values at a dotted path; a number picks one item of a list, `*` all of them."""
-    found = [value]
-    for step in path.split("."):
-        found = [inner for outer in found for inner in _step(outer, step)]
-    return found
-
-
 def _unknown(entry: ToolEntry) -> AnswerStatus:
     return AnswerStatus.FAILED if entry.effect_class is EffectClass.READ_ONLY else AnswerStatus.AMBIGUOUS
 
@@ -175,7 +168,7 @@ async def _extract(
     for extractor in entry.extractors:
         match extractor.kind:
             case ExtractorKind.STRUCTURED:
-                ids = values_at(result.get("structuredContent"), extractor.path)
+                ids = select(result.get("structuredContent"), extractor.path)
                 found += [_ref(extractor.type, name) for name in ids[:REFS_MAX]]
             case ExtractorKind.TEXT:
                 found.append(_ref(extractor.type, await patterns.first(extractor.pattern, "\n".join(_texts(result)))))
@@ -189,7 +182,7 @@ def _filled(extractor: Extractor, arguments: Mapping[str, Any], digest: bytes) -
     values: dict[str, str] = {"response_digest": digest.hex()}
     for place in _PLACE.findall(extractor.template):
         if place not in values:
-            given = values_at(arguments, place)
+            given = select(arguments, place)
             if len(given) != 1 or not isinstance(given[0], str | int) or isinstance(given[0], bool):
                 return None
             values[place] = str(given[0])
@@ -210,17 +203,7 @@ def _ref(kind: Any, name: Any) -> ObjectRef | None:
 def _cost(result: Mapping[str, Any], path: str) -> int | None:
     """The cost that the answer states, if the registry says where. Anything but a sane integer is no statement, and
     the registry's price counts."""
-    given = values_at(result.get("structuredContent"), path) if path else []
+    given = select(result.get("structuredContent"), path) if path else []
     if len(given) != 1 or not isinstance(given[0], int) or isinstance(given[0], bool):
         return None
     return given[0] if 0 <= given[0] <= COST_MAX else None
-
-
-def _step(value: Any, step: str) -> list[Any]:
-    if isinstance(value, Mapping):
-        return [value[step]] if step in value else []
-    if isinstance(value, list):
-        if step == "*":
-            return value[:REFS_MAX]
-        return [value[int(step)]] if step.isdecimal() and len(step) < 7 and int(step) < len(value) else []
-    return []
