@@ -206,7 +206,7 @@ class Checker:
                         raise TopicUnfit(f"topic {topic} cannot be described ({text or code}); create it: deed up")
                     limits[topic] = _fit(topic, {entry[0]: entry[1] for entry in entries})
         finally:
-            await kafka.stop(admin, 1.0)
+            await admin.close()
         self._limits, self._limits_until = limits, loop.time() + LIMITS_KEPT_MS / 1000
         return limits
 

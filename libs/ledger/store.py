@@ -98,7 +98,7 @@ class Store:
             return ClaimRefused(action.lane, action.claim, "UNKNOWN", str(error))
         except asyncpg.PostgresError as error:
             if error.sqlstate == CLAIM_REFUSED:
-                return ClaimRefused(action.lane, action.claim, str(error), str(getattr(error, "detail", "")))
+                return ClaimRefused(action.lane, action.claim, str(error.message), str(error.detail or ""))
             return ClaimRefused(action.lane, action.claim, "UNKNOWN", f"{type(error).__name__}: {error}")
 
     async def _claimed(self, action: Claim, sent: int, rows: Sequence[Any]) -> Claimed:
@@ -298,7 +298,7 @@ def _work_row(row: Any) -> WorkRow:
 
 
 def _refusal(action: Commit, error: asyncpg.PostgresError) -> CommitRefused | CommitUnknown:
-    detail = str(getattr(error, "detail", "") or "")
+    detail = str(error.detail or "")
     if error.sqlstate == FENCED:
         return CommitRefused(action.round, lanes=json.loads(detail))
     if error.sqlstate == SCOPE_VERSION:
