@@ -21,6 +21,7 @@ from services.execution.adapters.process import Profile
 from services.execution.ports import Guard
 from services.execution.settings import ToolSettings
 
+POLL_S = 0.005
 ROOT = Path(__file__).parents[2]
 _DOUBLE: dict[str, ToolDefinition] = {}  # asked for once per process: each question starts a server
 
@@ -45,16 +46,16 @@ class ToolBench:
     artifacts: Path
     offered: dict[str, dict[str, ToolDefinition]] = field(default_factory=lambda: {"double": dict(_DOUBLE)})
 
-    async def tool(self, id: str = "double/apply", **given: Any) -> Registered:
+    async def tool(self, tool_id: str = "double/apply", **given: Any) -> Registered:
         """The tool as an operator would register it now."""
-        server, _, name = id.partition("/")
+        server, _, name = tool_id.partition("/")
         if not self.offered.get(server):
             found = await discover(self.profiles[server], 1 << 20, 20_000)
             self.offered[server] = {definition.name: definition for definition in found}
             if server == "double":
                 _DOUBLE.update(self.offered[server])
         definition = self.offered[server][name]
-        return Registered(id, entry_of(server, definition, **given), profile=server)
+        return Registered(tool_id, entry_of(server, definition, **given), profile=server)
 
     async def run(self, tool: Registered, wanted: Effect, guard: Guard = lambda: True) -> ToolAnswer:
         await self.adapter.ready(wanted, tool)
@@ -63,9 +64,11 @@ class ToolBench:
 
 async def eventually(happened: Callable[[], bool], seconds: float = 20.0) -> None:
     """Wait, with a limit, for something that another process does."""
-    async with asyncio.timeout(seconds):
-        while not happened():
-            await asyncio.sleep(0.005)
+    for _ in range(int(seconds / POLL_S)):
+        if happened():
+            return
+        await asyncio.sleep(POLL_S)
+    raise TimeoutError(f"it did not happen within {seconds} s")
 
 
 def entry_of(server: str, definition: ToolDefinition, **given: Any) -> ToolEntry:

@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
 from pathlib import Path
+
+NAME = re.compile(r"sha256/[0-9a-f]{2}/[0-9a-f]{62}")
 
 
 class ArtifactStore:
@@ -29,7 +32,7 @@ class ArtifactStore:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(unfinished, target)
+            Path(unfinished).replace(target)
         except BaseException:
             Path(unfinished).unlink(missing_ok=True)
             raise
@@ -39,11 +42,10 @@ class ArtifactStore:
 
     def get(self, name: str) -> bytes:
         """The stored bytes. Raises OSError when they are gone and ValueError when they are not those of the name."""
-        algorithm, head, rest = name.split("/")
-        if algorithm != "sha256" or len(head) != 2 or len(rest) != 62:
+        if not NAME.fullmatch(name):
             raise ValueError(f"{name!r} is no name of an artifact")
-        data = (self._folder / name_of(bytes.fromhex(head + rest))).read_bytes()
-        if hashlib.sha256(data).hexdigest() != head + rest:
+        data = (self._folder / name).read_bytes()
+        if name_of(hashlib.sha256(data).digest()) != name:
             raise ValueError(f"artifact {name} was changed")
         return data
 

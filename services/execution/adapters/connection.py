@@ -153,7 +153,7 @@ class Connection:
                 if not opened.done():
                     opened.set_result(client.session)
                 await self._leave.wait()
-        except Exception as error:  # whatever the SDK meets ends this connection and nothing else
+        except Exception as error:  # noqa: BLE001  whatever the SDK meets ends this connection and nothing else
             if opened.done():
                 log.warning("tool server lost", server=self._process.profile.name, reason=_words(error))
             else:
@@ -199,7 +199,7 @@ class WarmServer:
                 raise NotReady("SERVER_BUSY", "the tool server is at work and does not list its tools") from None
             await self._end(connection, "it does not answer")
             raise NotReady("SERVER_SILENT", "the tool server does not answer") from None
-        except Exception as error:  # any failure of this question means the same: not ready
+        except Exception as error:  # noqa: BLE001  any failure of this question means the same: not ready
             await self._end(connection, _words(error))
             raise NotReady("SERVER_LIST_FAILED", f"the tool server does not list its tools: {_words(error)}") from None
 
@@ -229,7 +229,7 @@ class WarmServer:
                 await connection.open()
         except TimeoutError:
             reason = "it did not finish the handshake in time"
-        except Exception as error:  # the SDK lets all kinds of errors through; to us they are one
+        except Exception as error:  # noqa: BLE001  the SDK lets all kinds of errors through; to us they are one
             reason = _words(error)
         else:
             log.info("tool server ready", server=self._profile.name, protocol=connection.protocol_version)

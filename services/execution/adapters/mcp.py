@@ -198,7 +198,7 @@ async def _send(
         return "TIMEOUT"
     except NotSent:
         return "NOT_SENT"
-    except Exception as error:  # all that the SDK may raise; certainty comes from the slot, not from the kind of error
+    except Exception as error:  # noqa: BLE001  what is certain is in the slot, whatever the SDK raises
         log.info("call failed", reason=type(error).__name__)
         return "CONNECTION_LOST" if slot.raw is None else "PROTOCOL"
     finally:

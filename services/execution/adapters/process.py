@@ -24,6 +24,7 @@ STDERR_LINES_KEPT = 20
 STDERR_LINE_MAX = 500
 READ_CHUNK = 65_536
 EXIT_POLL_S = 0.01
+KILL_S = 3.0  # only a process that the kernel holds takes longer
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class ServerProcess:
 
     async def start(self) -> None:
         """Raises OSError when the command cannot be run."""
-        child = subprocess.Popen(
+        child = subprocess.Popen(  # noqa: ASYNC220  as asyncio does it too: it waits for exec, not for the program
             self.profile.argv,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -67,7 +68,9 @@ class ServerProcess:
             start_new_session=True,
         )
         self._child = child
-        assert child.stdin is not None and child.stdout is not None and child.stderr is not None
+        assert child.stdin is not None
+        assert child.stdout is not None
+        assert child.stderr is not None
         self._stdin = os.dup(child.stdin.fileno())  # a descriptor of ours: nobody else closes or writes it
         child.stdin.close()
         os.set_blocking(self._stdin, False)
@@ -121,13 +124,11 @@ class ServerProcess:
         if child is None:
             return
         self.close_input()
-        deadline = asyncio.get_running_loop().time() + grace_s
-        while not _has_exited(child.pid) and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(EXIT_POLL_S)
+        await _exited(child.pid, grace_s)
         _kill_group(child.pid)
-        while not _has_exited(child.pid):
-            await asyncio.sleep(EXIT_POLL_S)
-        child.wait()
+        await _exited(child.pid, KILL_S)
+        if child.poll() is None:
+            log.error("a killed tool server does not end", server=self.profile.name, pid=child.pid)
         if self._drain is not None:
             self._drain.cancel()
         for transport in self._pipes:
@@ -162,6 +163,13 @@ class ServerProcess:
 def printable(text: str) -> str:
     """Without control, format and other characters that could deceive who reads it in a terminal."""
     return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+async def _exited(pid: int, seconds: float) -> None:
+    for _ in range(int(seconds / EXIT_POLL_S)):
+        if _has_exited(pid):
+            return
+        await asyncio.sleep(EXIT_POLL_S)
 
 
 def _has_exited(pid: int) -> bool:

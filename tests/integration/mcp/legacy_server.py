@@ -11,7 +11,8 @@ changed = False
 
 
 def say(message: dict[str, Any]) -> None:
-    print(json.dumps({"jsonrpc": "2.0"} | message), flush=True)
+    sys.stdout.write(json.dumps({"jsonrpc": "2.0"} | message) + "\n")
+    sys.stdout.flush()
 
 
 def result_of(method: str, params: dict[str, Any]) -> dict[str, Any] | None:

@@ -20,6 +20,8 @@ Make = Callable[..., ToolBench]
 LEGACY = Path(__file__).parent / "legacy_server.py"
 
 
+@pytest.mark.requirement("T9")
+@pytest.mark.requirement("F2")
 async def test_a_definition_that_changes_on_the_second_list_stops_the_tool(make: Make) -> None:
     bench = make("--change-after", "1", definitions_max_age_ms=0)
     tool = await make().tool()
@@ -33,6 +35,7 @@ async def test_a_definition_that_changes_on_the_second_list_stops_the_tool(make:
     assert effects(bench.journal) == [first.key.hex()]
 
 
+@pytest.mark.requirement("T10")
 async def test_a_tool_that_the_server_does_not_offer_is_not_ready(make: Make) -> None:
     bench = make()
     tool = await bench.tool()
@@ -41,6 +44,7 @@ async def test_a_tool_that_the_server_does_not_offer_is_not_ready(make: Make) ->
         await bench.adapter.ready(effect(), missing)
 
 
+@pytest.mark.requirement("T13")
 async def test_a_server_that_the_operator_does_not_know_is_never_started(make: Make) -> None:
     bench = make()
     tool = await bench.tool()
@@ -54,6 +58,7 @@ def legacy(make: Make) -> ToolBench:
     return make(profiles={"legacy": profile}, definitions_max_age_ms=60_000)
 
 
+@pytest.mark.requirement("F2")
 async def test_an_older_server_is_spoken_to_in_its_own_revision(legacy: ToolBench) -> None:
     tool = await legacy.tool("legacy/add", success_rule=SuccessRule.ANSWER, effect_class=EffectClass.READ_ONLY)
     answer = await legacy.run(tool, effect("legacy/add", a=1, b=2))
@@ -62,6 +67,7 @@ async def test_an_older_server_is_spoken_to_in_its_own_revision(legacy: ToolBenc
     assert [definition.name for definition in found] == ["add"]
 
 
+@pytest.mark.requirement("T9")
 async def test_a_notice_that_tools_have_changed_makes_us_look_again(legacy: ToolBench) -> None:
     tool = await legacy.tool("legacy/add", success_rule=SuccessRule.ANSWER)
     await legacy.run(tool, effect("legacy/add", a=1, b=2))

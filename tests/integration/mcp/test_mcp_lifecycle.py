@@ -67,6 +67,7 @@ async def test_a_server_that_does_not_start_is_left_alone_for_longer_each_time(a
     assert 8_000 < waiting.value.retry_after_ms <= 9_500
 
 
+@pytest.mark.requirement("F13")
 async def test_closing_ends_the_server_and_all_that_it_started(tmp_path: Path) -> None:
     marks = tmp_path / "pids"
     code = (
@@ -85,6 +86,8 @@ async def test_closing_ends_the_server_and_all_that_it_started(tmp_path: Path) -
     await process.stop()
 
 
+@pytest.mark.requirement("T13")
+@pytest.mark.requirement("T11")
 async def test_a_server_sees_nothing_of_our_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEED_EFFECT_KEY_SECRET", "canary-canary-canary")
     seen = tmp_path / "environment"
@@ -94,7 +97,9 @@ async def test_a_server_sees_nothing_of_our_environment(tmp_path: Path, monkeypa
     await eventually(lambda: seen.exists() and seen.read_text().endswith("}"))
     await process.stop()
     names = set(eval(seen.read_text()))  # what the child wrote
-    assert "GIVEN" in names and "DEED_EFFECT_KEY_SECRET" not in names and "PATH" not in names
+    assert "GIVEN" in names
+    assert "DEED_EFFECT_KEY_SECRET" not in names
+    assert "PATH" not in names
 
 
 async def test_standard_error_is_drained_and_little_of_it_is_kept(tmp_path: Path) -> None:
@@ -110,7 +115,8 @@ async def test_standard_error_is_drained_and_little_of_it_is_kept(tmp_path: Path
     await eventually(lambda: bool(process.last_errors()) and process.last_errors()[-1].startswith("y"))
     kept = process.last_errors()
     await process.stop()
-    assert len(kept) <= 20 and all(len(line) <= 500 and line.isprintable() for line in kept)
+    assert len(kept) <= 20
+    assert all(len(line) <= 500 and line.isprintable() for line in kept)
 
 
 async def test_a_hung_server_is_replaced_when_it_has_nothing_to_do(make: Make) -> None:

@@ -37,6 +37,7 @@ def test_the_order_of_keys_and_unpinned_fields_change_nothing() -> None:
     assert definition_of(other | {"icons": [], "_meta": {"x": 1}}).hash == definition_of(TOOL).hash
 
 
+@pytest.mark.requirement("T9")
 @pytest.mark.parametrize(
     "change",
     [
@@ -53,11 +54,12 @@ def test_any_change_of_what_is_pinned_changes_the_hash(change: dict[str, Any]) -
     assert definition_of(TOOL | change).hash != definition_of(TOOL).hash
 
 
+@pytest.mark.requirement("T10")
 @pytest.mark.parametrize(
     "name", ["", "git commit", "g\u0131t", "git_\u0441ommit", "git/commit", "a" * 129, "a\u200bb", "a\n", None, 5]
 )
 def test_a_name_that_could_be_mistaken_is_refused(name: Any) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="its name has other characters"):
         definition_of(TOOL | {"name": name})
 
 
@@ -65,19 +67,22 @@ def test_a_name_that_could_be_mistaken_is_refused(name: Any) -> None:
     "schema", [{"x": float("nan")}, {"x": float("inf")}, {"x": 2**60}, {"x": "\ud800"}, {"x": "y" * 70_000}]
 )
 def test_a_definition_that_cannot_be_pinned_is_refused(schema: Any) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"canonical JSON|more than"):
         definition_of(TOOL | {"inputSchema": schema})
 
 
+@pytest.mark.requirement("T10")
 def test_a_name_offered_twice_is_nobodys() -> None:
     twice = [TOOL, TOOL | {"description": "Another"}, TOOL | {"name": "git_log"}, {"name": "no good"}]
     assert set(definitions_of(twice, "git")) == {"git_log"}
 
 
+@pytest.mark.requirement("F5")
 def test_keys_differ_by_tenant_and_intent_and_by_nothing_else() -> None:
     secret = b"k7Qm2vX9pLr4Wz8Tn3Bd"
     keys = {effect_key(secret, tenant, intent) for tenant in ("a", "ab", "é") for intent in (b"\0" * 16, b"\1" * 16)}
-    assert len(keys) == 6 and all(len(key) == 64 for key in keys)
+    assert len(keys) == 6
+    assert all(len(key) == 64 for key in keys)
     assert effect_key(secret, "a", b"b" + b"\0" * 15) != effect_key(secret, "ab", b"\0" * 16)
     assert effect_key(secret, "acme", bytes(16)) == effect_key(secret, "acme", bytes(16))
     assert effect_key(b"another secret of size", "acme", bytes(16)) != effect_key(secret, "acme", bytes(16))
@@ -103,6 +108,7 @@ def test_only_a_keyed_tool_gets_a_key() -> None:
     assert place_key(entry, "K", {"a": 1}) == ({"a": 1}, {})
 
 
+@pytest.mark.requirement("T32")
 @pytest.mark.parametrize("secret", [None, "", "changeme", "short", "change-me-change-me-change-me"])
 def test_without_a_real_secret_nothing_starts(secret: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DEED_EFFECT_KEY_SECRET", raising=False)

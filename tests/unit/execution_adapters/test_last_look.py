@@ -68,7 +68,8 @@ def test_nothing_comes_between_the_look_and_the_first_byte() -> None:
     pipe = Pipe()
     slot = sending(pipe, lambda: True)
     assert pipe.seen[:2] == ["look", f"write {len(pipe.bytes)}"]
-    assert slot.sent and pipe.bytes.endswith(b"\n")
+    assert slot.sent
+    assert pipe.bytes.endswith(b"\n")
 
 
 def test_after_a_wait_for_room_it_looks_again() -> None:
@@ -79,20 +80,27 @@ def test_after_a_wait_for_room_it_looks_again() -> None:
         "look",
         "raised",
     ]
-    assert slot.refused and not slot.sent and not pipe.bytes
+    assert slot.refused
+    assert not slot.sent
+    assert not pipe.bytes
 
 
 def test_once_the_first_byte_has_left_the_rest_follows_without_a_look() -> None:
     pipe = Pipe(1, 0, 5)
     looks = iter([True])
     slot = sending(pipe, lambda: next(looks))
-    assert slot.sent and pipe.seen.count("look") == 1 and pipe.bytes.endswith(b"\n")
+    assert slot.sent
+    assert pipe.seen.count("look") == 1
+    assert pipe.bytes.endswith(b"\n")
 
 
 def test_a_refused_call_leaves_no_byte() -> None:
     pipe = Pipe()
     slot = sending(pipe, lambda: False)
-    assert slot.refused and not slot.sent and pipe.bytes == b"" and pipe.seen[:2] == ["look", "raised"]
+    assert slot.refused
+    assert not slot.sent
+    assert pipe.bytes == b""
+    assert pipe.seen[:2] == ["look", "raised"]
 
 
 def test_a_message_cut_in_the_middle_ends_the_connection() -> None:
@@ -102,7 +110,8 @@ def test_a_message_cut_in_the_middle_ends_the_connection() -> None:
 
     pipe = Breaking(3)
     slot = sending(pipe, lambda: True)
-    assert slot.sent and pipe.closed
+    assert slot.sent
+    assert pipe.closed
 
 
 def test_a_call_without_a_guard_is_never_sent() -> None:

@@ -29,6 +29,7 @@ def written(folder: Path, text: str, mode: int = 0o600) -> str:
     return str(file)
 
 
+@pytest.mark.requirement("T13")
 def test_a_profile_is_a_list_of_arguments_and_an_environment_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -45,6 +46,8 @@ def test_no_file_means_no_servers() -> None:
     assert load_profiles("") == {}
 
 
+@pytest.mark.requirement("T13")
+@pytest.mark.requirement("T15")
 @pytest.mark.parametrize(
     "text",
     [
@@ -80,6 +83,7 @@ def test_a_missing_file_stops_the_start(tmp_path: Path) -> None:
         load_profiles(str(tmp_path / "none.toml"))
 
 
+@pytest.mark.requirement("T13")
 def test_no_event_of_the_registry_can_carry_a_command() -> None:
     for kind in (events.ServerRegistered, events.ToolEntry, events.ToolRegistered, events.RegisterServer):
         assert not {"argv", "command", "cmd", "args", "cwd", "env", "url"} & set(kind.__struct_fields__)

@@ -48,6 +48,7 @@ def text(value: Any) -> dict[str, Any]:
     }
 
 
+@pytest.mark.requirement("F3")
 @pytest.mark.parametrize(
     "result",
     [
@@ -67,6 +68,7 @@ def test_each_form_of_the_contract_is_understood(result: Any) -> None:
     assert (found.status, found.refs) == (AnswerStatus.SUCCEEDED, ONE)
 
 
+@pytest.mark.requirement("F3")
 @pytest.mark.parametrize(
     "result",
     [
@@ -96,7 +98,8 @@ def test_anything_else_is_an_invalid_response_in_doubt_for_a_write_and_failed_fo
     write, read = judged(result), judged(result, effect_class=EffectClass.READ_ONLY)
     assert (write.status, write.code) == (AnswerStatus.AMBIGUOUS, "INVALID_TOOL_RESPONSE")
     assert (read.status, read.code) == (AnswerStatus.FAILED, "INVALID_TOOL_RESPONSE")
-    assert not write.refs and not read.refs
+    assert not write.refs
+    assert not read.refs
 
 
 @pytest.mark.parametrize(
@@ -106,7 +109,8 @@ def test_what_an_error_means_is_for_the_operator_to_say(result: Any) -> None:
     assert judged(result).status is AnswerStatus.AMBIGUOUS
     assert judged(result, is_error_means=ErrorMeaning.FAILED).status is AnswerStatus.FAILED
     assert judged(result, effect_class=EffectClass.READ_ONLY).status is AnswerStatus.FAILED
-    assert judged(result).code == "TOOL_ERROR" and not judged(result).refs
+    assert judged(result).code == "TOOL_ERROR"
+    assert not judged(result).refs
 
 
 def test_a_read_may_answer_without_references_if_the_registry_says_so() -> None:
@@ -143,6 +147,7 @@ def test_with_extractors_named_the_answer_cannot_bring_references_of_its_own() -
     assert found.code == "INVALID_TOOL_RESPONSE"
 
 
+@pytest.mark.requirement("T6")
 @pytest.mark.parametrize(
     ("stated", "cost"),
     [
@@ -166,14 +171,19 @@ def test_only_a_sane_integer_is_a_cost(stated: Any, cost: int | None) -> None:
 @given(st.text(max_size=3000))
 def test_a_summary_is_short_printable_and_one_line(given_text: str) -> None:
     found = shown(given_text)
-    assert len(found) <= SUMMARY_MAX and found.isprintable()
+    assert len(found) <= SUMMARY_MAX
+    assert found.isprintable()
 
 
+@pytest.mark.requirement("T16")
+@pytest.mark.requirement("T24")
 def test_a_summary_has_no_escape_codes_no_turned_text_and_no_tokens() -> None:
     hostile = "ok\x1b]0;pwn\x07 \u202egnp\u202c Bearer abcdefghijklmnop https://u:hunter22@h/ \r\n done"
     found = summary_of(text(hostile))
-    assert "\x1b" not in found and "\u202e" not in found
-    assert "abcdefghijklmnop" not in found and "hunter22" not in found
+    assert "\x1b" not in found
+    assert "\u202e" not in found
+    assert "abcdefghijklmnop" not in found
+    assert "hunter22" not in found
     assert found.endswith("done")
 
 
