@@ -1,5 +1,5 @@
-"""Who calls? The `authorization` header of a call against the present key set. Whatever is wrong with a token, the caller
-hears the same; the reason is in our log."""
+"""Who calls? The `authorization` header of a call against the present key set. Whatever is wrong with a token, the
+caller hears the same; the reason is in our log."""
 
 from __future__ import annotations
 

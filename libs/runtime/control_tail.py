@@ -1,6 +1,6 @@
-"""The control ledger in memory: read whole at start, then followed. Switches, tools, budgets and policies are looked up
-here, without a database. A view that could not be confirmed up to the end of the log within `control_stale_max_s` is not
-fresh, and everything then counts as stopped; so does one whose chain is broken, for ever."""
+"""The control ledger in memory: read whole at start, then followed. Switches, tools, budgets and policies are looked
+up here, without a database. A view that could not be confirmed up to the end of the log within `control_stale_max_s` is
+not fresh, and everything then counts as stopped; so does one whose chain is broken, for ever."""
 
 from __future__ import annotations
 

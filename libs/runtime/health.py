@@ -90,7 +90,7 @@ def _yes_or_no(check: Check) -> Answer:
 
 
 def _is_ours(host: str, local_address: str, names: tuple[str, ...]) -> bool:
-    """localhost, the very address that was dialled, or a name that the operator gave. Rebinding needs a name of its own."""
+    """localhost, the very address that was dialled, or a name that the operator gave: rebinding needs another one."""
     name = host.rpartition(":")[0] if ":" in host and not host.endswith("]") else host
     name = name.strip("[]").lower()
     if name == "localhost" or name in names:

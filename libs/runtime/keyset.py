@@ -1,6 +1,6 @@
-"""The issuer's public keys: read from a file or a URL, read again now and then and when a token names a key that is not
-known (not more often than the cool-down allows, so that forged key ids cannot make us hammer the issuer). When the issuer
-is away the last good set is believed for a bounded time; after that nobody is."""
+"""The issuer's public keys: read from a file or a URL, read again now and then and when a token names a key that is
+not known (not more often than the cool-down allows, so that forged key ids cannot make us hammer the issuer). When the
+issuer is away the last good set is believed for a bounded time; after that nobody is."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""How a front puts a record on the log: one idempotent producer for all calls, each send with a deadline of its own (the
-client has none), and a new producer after any error, because one that was refused once may be dead for that partition.
-A send whose answer did not come in time is *unknown*, not failed: whoever asked may safely ask again."""
+"""How a front puts a record on the log: one idempotent producer for all calls, each send with a deadline of its own
+(the client has none), and a new producer after any error, because one that was refused once may be dead for that
+partition. A send whose answer did not come in time is *unknown*, not failed: whoever asked may safely ask again."""
 
 from __future__ import annotations
 

@@ -46,7 +46,12 @@ class Process:
     live: Check = lambda: ""
     http_port: int = 0
 
+    def liveness(self) -> str:
+        """'' while there is hope, else why the process should be ended."""
+        return self.live()
+
     def readiness(self) -> str:
+        """'' when work gets done here, else why not."""
         return "stopping" if self.stopping.is_set() else self.ready()
 
     async def until_stopped(self, *tasks: asyncio.Task[Any]) -> None:
@@ -146,7 +151,7 @@ def _listen(process: Process, task: asyncio.Task[None]) -> None:
 def _pages(process: Process) -> Pages:
     token = process.settings.http_token
     return Pages(
-        live=lambda: process.live(),
+        live=process.liveness,
         ready=process.readiness,
         metrics=process.metrics.text,
         token=token.get_secret_value() if token else None,

@@ -1,8 +1,9 @@
-"""Reading requests: what is not exactly right is refused with a BadRequest that names the field. Ids and digests are text
-outside (UUID, hex digits) and raw bytes inside; moments are `Timestamp` outside and microseconds inside."""
+"""Reading requests: what is not exactly right is refused with a BadRequest that names the field. Ids and digests are
+text outside (UUID, hex digits) and raw bytes inside; moments are `Timestamp` outside and microseconds inside."""
 
 from __future__ import annotations
 
+import base64
 import re
 import uuid
 from enum import StrEnum
@@ -49,7 +50,7 @@ def read_text(value: str, field: str, most: int = NAME_MAX, required: bool = Tru
         raise BadRequest(f"{field} is missing")
     if len(value) > most:
         raise BadRequest(f"{field} is longer than {most} characters")
-    if any(ord(character) < 32 and character not in "\n\t" or ord(character) == 127 for character in value):
+    if any((ord(character) < 32 and character not in "\n\t") or ord(character) == 127 for character in value):
         raise BadRequest(f"{field} has control characters")
     return value
 
@@ -93,6 +94,19 @@ def read_page_size(given: int | None) -> int:
     if not 1 <= size <= PAGE_MAX:
         raise BadRequest(f"page_size must be 1 to {PAGE_MAX}")
     return size
+
+
+def show_place(last: str) -> str:
+    """A page token: where a page ended. It says nothing that the caller does not know, and gives no right."""
+    return base64.urlsafe_b64encode(last.encode()).decode()
+
+
+def read_place(token: str) -> str:
+    """What `show_place` was given; '' for no token."""
+    try:
+        return base64.b64decode(token, altchars=b"-_", validate=True).decode()
+    except ValueError:
+        raise BadRequest("page_token is none that was given out") from None
 
 
 def _prefix(wire: EnumTypeWrapper) -> str:

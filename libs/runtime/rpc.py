@@ -1,5 +1,5 @@
-"""What every gRPC method of ours has around it: a verified caller, a deadline, a trace id on each line, a count, and one
-place where refusals become status codes. Handlers raise refusals; they never see a token.
+"""What every gRPC method of ours has around it: a verified caller, a deadline, a trace id on each line, a count, and
+one place where refusals become status codes. Handlers raise refusals; they never see a token.
 
     Refusal
     ├── Unauthenticated    UNAUTHENTICATED     no token that we believe, or none that names a tenant

@@ -1,5 +1,6 @@
 """The front of approval: puts votes and withdrawals on the log. Whether they count is decided there, by the decider."""
 
+# ruff: noqa: N802 - the contract names the methods
 from __future__ import annotations
 
 from typing import Any

@@ -1,9 +1,8 @@
 """The front of control: takes operators' changes to the one control lane, and shows what is in force from memory."""
 
+# ruff: noqa: N802 - the contract names the methods
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Any, Protocol
 
 from libs.contracts import events
@@ -18,9 +17,11 @@ from libs.runtime.requests import (
     read_digest,
     read_enum,
     read_page_size,
+    read_place,
     read_reason,
     read_text,
     show_micros,
+    show_place,
 )
 from libs.runtime.rpc import BadRequest, RoleMissing, caller
 from services.control.adapters import wire
@@ -140,11 +141,11 @@ class ControlHandler(rpc.ControlServiceServicer):
 
     async def ListTools(self, request: pb.ListToolsRequest, context: Any) -> pb.ListToolsResponse:
         size = read_page_size(request.page_size if request.HasField("page_size") else None)
-        after = _read_page(request.page_token)
+        after = read_place(request.page_token)
         found = [tool for tool in wire.tools_of(self._tail.view, caller()) if tool.id > after]
         found = [tool for tool in found if request.server in ("", tool.entry.server)]
         page = found[:size]
-        more = _show_page(page[-1].id) if len(found) > size else ""
+        more = show_place(page[-1].id) if len(found) > size else ""
         return pb.ListToolsResponse(tools=[wire.show_tool(tool) for tool in page], next_page_token=more)
 
     async def GetConfig(self, request: pb.GetConfigRequest, context: Any) -> pb.GetConfigResponse:
@@ -173,14 +174,3 @@ def _scope(given: pb.Budget | pb.RemoveBudgetRequest) -> dict[str, Any]:
         "cost_class": cost_class,
         "period": read_enum(given.period, pb.BudgetPeriod, events.BudgetPeriod, "period"),
     }
-
-
-def _show_page(last: str) -> str:
-    return base64.urlsafe_b64encode(last.encode()).decode()
-
-
-def _read_page(token: str) -> str:
-    try:
-        return base64.urlsafe_b64decode(token).decode()
-    except (binascii.Error, ValueError):
-        raise BadRequest("page_token is none that was given out") from None

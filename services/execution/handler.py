@@ -1,5 +1,6 @@
 """The front of execution: puts what people say about one intent on the log (cancel, resolve, unpark)."""
 
+# ruff: noqa: N802 - the contract names the methods
 from __future__ import annotations
 
 from typing import Any

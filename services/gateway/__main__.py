@@ -1,5 +1,5 @@
-"""The one door for people and agents over gRPC: intents, votes, commands, changes of what is in force. It decides nothing
-and keeps nothing: it knows who calls, and puts what they say on the log."""
+"""The one door for people and agents over gRPC: intents, votes, commands, changes of what is in force. It decides
+nothing and keeps nothing: it knows who calls, and puts what they say on the log."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from services.control import handler as control
 from services.execution import handler as execution
 from services.gateway.settings import GatewaySettings
 from services.intake import handler as intake
+from services.intake.decider import IntakeLimits
 
 
 async def main(process: Process) -> None:
@@ -30,7 +31,9 @@ async def main(process: Process) -> None:
     commands = CommandLog(outbound, kafka.lanes)
     server = GrpcServer(grpc, Authenticator(keys), process.metrics)
     server.add(
-        intake.NAME, intake_pb2_grpc.add_IntakeServiceServicer_to_server, intake.IntakeHandler(outbound, kafka.lanes)
+        intake.NAME,
+        intake_pb2_grpc.add_IntakeServiceServicer_to_server,
+        intake.IntakeHandler(outbound, kafka.lanes, tail, IntakeLimits()),
     )
     server.add(
         approval.NAME, approval_pb2_grpc.add_ApprovalServiceServicer_to_server, approval.ApprovalHandler(commands)

@@ -1,47 +1,69 @@
-"""The front of intake: an intent over gRPC takes the same path as one from Kafka. It is looked at as intake looks at every
-submission, and put on the log in its home lane; whether it is accepted is decided there."""
+"""The front of intake: an intent over gRPC takes the same path as one from Kafka. It is looked at as intake looks at
+every submission, and put on the log in its home lane; whether it is accepted is decided there."""
 
+# ruff: noqa: N802 - the contract names the methods
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from libs.contracts import events
 from libs.contracts.proto.deedbook.intake.v1 import intake_pb2 as pb
 from libs.contracts.proto.deedbook.intake.v1 import intake_pb2_grpc as rpc
-from libs.governance.identity import intent_id
+from libs.governance.control import ControlView
+from libs.governance.identity import intent_id, submission_id
 from libs.ledger.codec import CodecError, encode_message
 from libs.ledger.partition import lane_of
 from libs.runtime.clock import wall_micros
 from libs.runtime.outbound import Outbound
 from libs.runtime.requests import read_enum, read_id, read_micros, show_id
 from libs.runtime.rpc import AccountDenied, BadRequest, caller, trace_parent
+from services.intake.decider import IntakeLimits
+from services.intake.reading import SubmissionRefused, check
+from services.intake.refusals import REFUSALS
 
 NAME = "deedbook.intake.v1.IntakeService"
 TOPIC = "intake.home"
 ORIGIN = "grpc"
 
-Check = Callable[[events.Intent, events.Principal, int], None]  # raises BadRequest for what intake would reject
+
+class View(Protocol):
+    """What is in force, as of now."""
+
+    @property
+    def view(self) -> ControlView: ...
 
 
 class IntakeHandler(rpc.IntakeServiceServicer):
     """Answers once the submission is durable."""
 
-    def __init__(self, outbound: Outbound, lanes: int, check: Check) -> None:
+    def __init__(self, outbound: Outbound, lanes: int, tail: View, limits: IntakeLimits) -> None:
         self._outbound = outbound
         self._lanes = lanes
-        self._check = check
+        self._tail = tail
+        self._limits = limits
 
     async def Submit(self, request: pb.SubmitRequest, context: Any) -> pb.SubmitResponse:
         who, now_at = caller(), wall_micros()
         intent = read_intent(request.intent)
-        if intent.account and intent.account not in who.accounts:
-            raise AccountDenied
         self._check(intent, who, now_at)
         key = intent_id(who.tenant, intent.idempotency_key)
         lane = lane_of(key, self._lanes)
         offset = await self._outbound.send(TOPIC, lane, key, _submission(intent, who, now_at))
-        return pb.SubmitResponse(intent_id=show_id(key), topic=TOPIC, partition=lane, offset=offset)
+        submission = show_id(submission_id(TOPIC, lane, offset))
+        return pb.SubmitResponse(
+            intent_id=show_id(key), topic=TOPIC, partition=lane, offset=offset, submission_id=submission
+        )
+
+    def _check(self, intent: events.Intent, who: events.Principal, now_at: int) -> None:
+        """Say at once what intake would say later. Raises BadRequest or AccountDenied."""
+        try:
+            check(intent, who, now_at, self._limits, self._tail.view)
+            if intent.expires_at <= now_at:
+                raise SubmissionRefused("EXPIRED", "the intent has expired already")
+        except SubmissionRefused as error:
+            if error.code == "PERMISSION_DENIED":
+                raise AccountDenied from None
+            raise BadRequest(f"{error.told}. {REFUSALS[error.code][1]}", error.code) from None
 
 
 def read_intent(given: pb.Intent) -> events.Intent:

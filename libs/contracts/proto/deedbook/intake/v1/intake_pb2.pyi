@@ -39,16 +39,18 @@ class SubmitRequest(_message.Message):
     def __init__(self, intent: _Optional[_Union[Intent, _Mapping[str, object]]] = ...) -> None: ...
 
 class SubmitResponse(_message.Message):
-    __slots__ = ("intent_id", "topic", "partition", "offset")
+    __slots__ = ("intent_id", "topic", "partition", "offset", "submission_id")
     INTENT_ID_FIELD_NUMBER: _ClassVar[int]
     TOPIC_FIELD_NUMBER: _ClassVar[int]
     PARTITION_FIELD_NUMBER: _ClassVar[int]
     OFFSET_FIELD_NUMBER: _ClassVar[int]
+    SUBMISSION_ID_FIELD_NUMBER: _ClassVar[int]
     intent_id: str
     topic: str
     partition: int
     offset: int
-    def __init__(self, intent_id: _Optional[str] = ..., topic: _Optional[str] = ..., partition: _Optional[int] = ..., offset: _Optional[int] = ...) -> None: ...
+    submission_id: str
+    def __init__(self, intent_id: _Optional[str] = ..., topic: _Optional[str] = ..., partition: _Optional[int] = ..., offset: _Optional[int] = ..., submission_id: _Optional[str] = ...) -> None: ...
 
 class Intent(_message.Message):
     __slots__ = ("idempotency_key", "account", "tool", "capability", "arguments", "cost_class", "cost_cap_micros", "evidence", "snapshot_id", "data_sources", "expire_time", "trace_parent", "run_id", "plan_id", "step_id", "parent_id", "retry_of", "edited_from")

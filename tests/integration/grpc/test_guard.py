@@ -1,0 +1,162 @@
+"""What every method has around it, through a real gRPC server on loopback: nobody passes without a token, refusals have
+one code each, and nothing inside leaks out (A3, G4, T11, T25)."""
+
+# ruff: noqa: N802 - the contract names the methods
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from prometheus_client import CollectorRegistry
+
+from libs.contracts.events import ActorKind, Principal
+from libs.contracts.proto.deedbook.status.v1 import status_pb2 as pb
+from libs.contracts.proto.deedbook.status.v1 import status_pb2_grpc
+from libs.runtime import rpc
+from libs.runtime.grpc_server import GrpcServer
+from libs.runtime.settings import GrpcSettings
+from libs.runtime.telemetry import Metrics
+
+ALICE = Principal("acme", "alice", ActorKind.HUMAN, (), ())
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+RAISED: dict[str, Exception] = {
+    "account": rpc.AccountDenied(),
+    "role": rpc.RoleMissing(),
+    "missing": rpc.NotFound(),
+    "bad": rpc.BadRequest("field is wrong", "FIELD"),
+    "busy": rpc.Overloaded(),
+    "away": rpc.Away(),
+    "bug": RuntimeError("the password is 5b3c7d0a"),
+}
+
+
+class Probe(status_pb2_grpc.StatusServiceServicer):
+    """Answers who called, or raises what the request names."""
+
+    async def Get(self, request: pb.GetRequest, context: Any) -> pb.GetResponse:
+        if request.intent_id == "slow":
+            await asyncio.sleep(30)
+        if request.intent_id in RAISED:
+            raise RAISED[request.intent_id]
+        return pb.GetResponse(intent=pb.Intent(requester=rpc.caller().subject, reason=rpc.trace_parent()))
+
+    async def Watch(self, request: pb.WatchRequest, context: Any) -> AsyncIterator[pb.WatchResponse]:
+        yield pb.WatchResponse(intent=pb.Intent(requester=rpc.caller().subject))
+        if request.intent_id in RAISED:
+            raise RAISED[request.intent_id]
+
+
+async def authenticate(header: str) -> Principal:
+    if header != "Bearer alice":
+        raise rpc.Unauthenticated
+    return ALICE
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[GrpcServer]:
+    settings = GrpcSettings(grpc_call_timeout_ms=300, grpc_request_bytes_max=2048)
+    made = GrpcServer(settings, authenticate, Metrics(CollectorRegistry()))
+    made.add("deedbook.status.v1.StatusService", status_pb2_grpc.add_StatusServiceServicer_to_server, Probe())
+    await made.start()
+    yield made
+    await made.stop(0)
+
+
+@pytest.fixture
+async def stub(server: GrpcServer) -> AsyncIterator[status_pb2_grpc.StatusServiceStub]:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        yield status_pb2_grpc.StatusServiceStub(channel)
+
+
+def metadata(*more: tuple[str, str]) -> tuple[tuple[str, str], ...]:
+    return (("authorization", "Bearer alice"), *more)
+
+
+async def refused(call: Any) -> grpc.aio.AioRpcError:
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await call
+    return error.value
+
+
+async def test_the_handler_knows_the_caller_and_the_trace(stub: Any) -> None:
+    said = await stub.Get(pb.GetRequest(), metadata=metadata(("traceparent", TRACE)), timeout=5)
+    assert (said.intent.requester, said.intent.reason) == ("alice", TRACE)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        (),
+        (("authorization", ""),),
+        (("authorization", "Bearer bob"),),
+        (("x-tenant-id", "acme"),),
+        (("authorization", "Bearer alice"), ("authorization", "Bearer bob")),
+        (("authorization", "Bearer bob"), ("authorization", "Bearer alice")),
+    ],
+)
+async def test_without_one_believed_token_nothing_is_answered(stub: Any, given: Any) -> None:
+    for call in (
+        stub.Get(pb.GetRequest(), metadata=given, timeout=5),
+        stub.Watch(pb.WatchRequest(), metadata=given, timeout=5).read(),
+    ):
+        error = await refused(call)
+        assert (error.code(), error.details()) == (grpc.StatusCode.UNAUTHENTICATED, "no valid token")
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "code"),
+    [
+        ("account", grpc.StatusCode.PERMISSION_DENIED, "ACCOUNT_DENIED"),
+        ("role", grpc.StatusCode.PERMISSION_DENIED, "ROLE_MISSING"),
+        ("missing", grpc.StatusCode.NOT_FOUND, "NOT_FOUND"),
+        ("bad", grpc.StatusCode.INVALID_ARGUMENT, "FIELD"),
+        ("busy", grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED"),
+        ("away", grpc.StatusCode.UNAVAILABLE, "AWAY"),
+        ("bug", grpc.StatusCode.INTERNAL, "INTERNAL"),
+    ],
+)
+async def test_each_refusal_has_its_code_in_unary_and_stream(stub: Any, name: str, status: Any, code: str) -> None:
+    unary = await refused(stub.Get(pb.GetRequest(intent_id=name), metadata=metadata(), timeout=5))
+    stream = stub.Watch(pb.WatchRequest(intent_id=name), metadata=metadata(), timeout=5)
+    assert (await stream.read()).intent.requester == "alice"
+    for error in (unary, await refused(stream.read())):
+        assert error.code() == status
+        assert dict(error.trailing_metadata() or ())[rpc.CODE_KEY] == code
+        assert "5b3c7d0a" not in str(error.details())
+
+
+async def test_a_call_without_a_deadline_has_ours(stub: Any) -> None:
+    error = await refused(stub.Get(pb.GetRequest(intent_id="slow"), metadata=metadata()))
+    assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+async def test_too_large_a_request_is_not_read(stub: Any) -> None:
+    error = await refused(stub.Get(pb.GetRequest(intent_id="x" * 4096), metadata=metadata(), timeout=5))
+    assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_methods_that_do_not_exist_are_unimplemented(stub: Any) -> None:
+    error = await refused(stub.List(pb.ListRequest(), metadata=metadata(), timeout=5))
+    assert error.code() in (grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.INTERNAL)
+
+
+async def test_health_is_open_to_all_and_per_service(server: GrpcServer) -> None:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+        for name in ("", "deedbook.status.v1.StatusService"):
+            said = await health.Check(health_pb2.HealthCheckRequest(service=name), timeout=5)
+            assert said.status == health_pb2.HealthCheckResponse.SERVING
+        await server.serving(False)
+        said = await health.Check(health_pb2.HealthCheckRequest(), timeout=5)
+        assert said.status == health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+async def test_a_port_that_is_taken_is_named(server: GrpcServer) -> None:
+    settings = GrpcSettings(grpc_port=server.port)
+    with pytest.raises(Exception, match="DEED_GRPC_PORT"):
+        await GrpcServer(settings, authenticate, Metrics(CollectorRegistry())).start()
