@@ -1,0 +1,52 @@
+"""What the deciding services need of their process besides their deciders: intake its key set, execution its tools."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from libs.governance.control import ControlView
+from libs.governance.tokens import TokenVerifier
+from libs.runtime.hosting import Given, host
+from libs.runtime.keyset import KeySource
+from libs.runtime.process import Process
+from libs.runtime.settings import AuthSettings, load
+from services.execution.adapters.routing import Adapters, build_adapters
+from services.execution.effects import Effects
+from services.execution.settings import ToolSettings
+from services.intake.decider import IntakeWorld
+from services.table import TABLE
+
+
+class _World(dict[str, Any]):
+    """What deciders look at in `world.tools`; intake's entry follows the key set."""
+
+    def __init__(self, keys: KeySource | None) -> None:
+        super().__init__()
+        self._keys = keys
+        self._verifier = TokenVerifier()
+
+    def __getitem__(self, name: str) -> Any:
+        if name == "intake" and self._keys is not None:
+            return IntakeWorld(self._keys.current(), self._verifier)
+        return super().__getitem__(name)
+
+
+async def host_deciders(process: Process, names: Sequence[str]) -> None:
+    """Host these services until the process is told to stop."""
+    keys = KeySource(load(AuthSettings)) if "intake" in names else None
+    adapters = build_adapters(load(ToolSettings)) if "execution" in names else None
+    if keys is not None:
+        await keys.start()
+    try:
+        given = Given(effects=_effects(process, adapters) if adapters is not None else None, world=_World(keys))
+        await host(process, [TABLE[name] for name in names], given)
+    finally:
+        if keys is not None:
+            await keys.stop()
+        if adapters is not None:
+            await adapters.close()
+
+
+def _effects(process: Process, adapters: Adapters) -> Callable[[Callable[[], ControlView]], Effects]:
+    return lambda view: Effects(adapters, view, process.metrics)
