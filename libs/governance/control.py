@@ -181,7 +181,7 @@ def stop_code(view: ControlView, call: Call) -> str:
 
 
 def apply(view: ControlView, fact: Fact) -> ControlView:
-    """The view after one more fact of the control ledger. Never raises; other facts than configuration move `seq` only."""
+    """The view after one more fact of the control ledger. Never raises; facts of other kinds move `seq` only."""
     change = _CHANGES.get(type(fact.body))
     changed = change(view, fact, fact.body) if change else {}
     return msgspec.structs.replace(view, seq=fact.envelope.seq, **changed)

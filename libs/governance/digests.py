@@ -1,7 +1,7 @@
-"""Canonical JSON (RFC 8785), the digests made of it, and the strict reader for arguments.
+"""Canonical JSON (RFC 8785), digests made of it, and the strict reader for arguments.
 
-Two programs that agree on an action agree on its bytes, so an approval can name the action by its digest. The reader
-takes I-JSON only (RFC 7493): what two parsers could read differently is refused.
+Two programs that agree on a content agree on its bytes, so it can be named by a digest. The reader takes I-JSON only
+(RFC 7493): what two parsers could read differently is refused.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 import msgspec
 import rfc8785
 
-from libs.contracts.events import Evidence, Intent
+from libs.contracts.events import Intent
 
 INTEGER_MAX = 2**53 - 1  # beyond it a double, and so most JSON readers, cannot hold every integer
 _NUMBER_CHARACTERS_MAX = 64
 
-_sorted = msgspec.json.Encoder(order="sorted")
+encode_sorted = msgspec.json.Encoder(order="sorted").encode  # canonical for values as `_sorts_alike` describes them
 
 
 class JsonRefused(ValueError):
@@ -48,43 +48,6 @@ class JsonObject(NamedTuple):
     text: str
 
 
-class Action(msgspec.Struct, frozen=True):
-    """What an approver agrees to and what is carried out (flow.md, decision 9). `arguments` is canonical JSON text."""
-
-    tenant: str
-    account: str
-    actor: str
-    actor_kind: str
-    capability: str
-    tool: str
-    tool_hash: bytes
-    target: str
-    arguments: str
-    expires_at: int
-    policy_hash: bytes
-    cost_cap_micros: int | None
-    evidence: tuple[Evidence, ...]
-
-
-def action_digest(action: Action) -> bytes:
-    """SHA-256 over the canonical JSON of the action."""
-    form = {
-        "account": action.account,
-        "actor": {"id": action.actor, "kind": action.actor_kind},
-        "arguments": msgspec.Raw(action.arguments.encode()),
-        "capability": action.capability,
-        "cost_cap_micros": action.cost_cap_micros,
-        "evidence": action.evidence,
-        "expires_at": action.expires_at,
-        "policy_hash": action.policy_hash.hex(),
-        "target": action.target,
-        "tenant": action.tenant,
-        "tool": action.tool,
-        "tool_hash": action.tool_hash.hex(),
-    }
-    return hashlib.sha256(_sorted.encode(form)).digest()
-
-
 def content_digest(intent: Intent, arguments: str, subject: str) -> bytes:
     """SHA-256 over the canonical JSON of what a submission says and who says it. The trace context is left out: a
     repeat of the same request has another one. `arguments` is the canonical text, so that spacing does not count."""
@@ -93,13 +56,13 @@ def content_digest(intent: Intent, arguments: str, subject: str) -> bytes:
     form["subject"] = subject
     for name in ("retry_of", "edited_from"):
         form[name] = None if form[name] is None else form[name].hex()
-    return hashlib.sha256(_sorted.encode(form)).digest()
+    return hashlib.sha256(encode_sorted(form)).digest()
 
 
 def canonical(value: Any) -> bytes:
     """RFC 8785 bytes of a value as `read_object` gives it. Raises JsonRefused for what has no canonical form."""
     if _sorts_alike(value):
-        return _sorted.encode(value)
+        return encode_sorted(value)
     try:
         return rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, UnicodeError) as error:

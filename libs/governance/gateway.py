@@ -12,10 +12,10 @@ import msgspec
 
 from libs.contracts.events import ChokePoint, CostClass, EffectKind, ValidatorResult, Verdict
 from libs.governance.control import Tool
+from libs.governance.subject import Subject
 from libs.governance.validators import (
     Finding,
     Ground,
-    Subject,
     Validator,
     compliance,
     cost,
@@ -69,27 +69,31 @@ def evaluate(
     points: tuple[ChokePoint, ...],
     subject: Subject,
     ground: Ground,
+    attempt: int = 0,
     recorded: Mapping[bytes, Evaluation] | None = None,
 ) -> Evaluation:
-    """The verdict at one or more choke points. A verdict that is `recorded` under its identity is given again as it
-    was, however much later: the same question never gets two answers (B3)."""
-    parts = [_at_point(point, subject, ground, recorded or {}) for point in points]
+    """The verdict at one or more choke points, for an attempt (0 = before the first). One that is `recorded` under its
+    identity is given again as it was, however much later: the same question never gets two answers (B3)."""
+    parts = [_at_point(point, subject, ground, attempt, recorded or {}) for point in points]
     if len(parts) == 1:
         return parts[0]
     results = tuple(result for part in parts for result in part.results)
     return Evaluation(hashlib.sha256(b"".join(part.id for part in parts)).digest(), _worst(results), results)
 
 
-def verdict_id(point: ChokePoint, subject: Subject, snapshot_hash: bytes, input_digest: bytes) -> bytes:
+def verdict_id(point: ChokePoint, subject: Subject, attempt: int, snapshot_hash: bytes, input_digest: bytes) -> bytes:
     """Identity of a verdict: tenant, intent, attempt, choke point, snapshot and input."""
-    head = f"{len(subject.tenant.encode())}:{subject.tenant}/{subject.attempt}/{point}/".encode()
+    head = f"{len(subject.tenant.encode())}:{subject.tenant}/{attempt}/{point}/".encode()
     return hashlib.sha256(head + subject.intent_id + snapshot_hash + input_digest).digest()
 
 
-def _at_point(point: ChokePoint, subject: Subject, ground: Ground, recorded: Mapping[bytes, Evaluation]) -> Evaluation:
+def _at_point(
+    point: ChokePoint, subject: Subject, ground: Ground, attempt: int, recorded: Mapping[bytes, Evaluation]
+) -> Evaluation:
     tool_hash = ground.tool.entry.definition_hash if ground.tool else b""
     input_digest = hashlib.sha256(subject.content_digest + tool_hash).digest()
-    identity = verdict_id(point, subject, ground.snapshot.hash if ground.snapshot else NO_POLICY, input_digest)
+    snapshot_hash = ground.snapshot.hash if ground.snapshot else NO_POLICY
+    identity = verdict_id(point, subject, attempt, snapshot_hash, input_digest)
     if identity in recorded:
         return recorded[identity]
     results = tuple(
@@ -101,7 +105,7 @@ def _at_point(point: ChokePoint, subject: Subject, ground: Ground, recorded: Map
 def _ask(validator: Validator, subject: Subject, ground: Ground) -> tuple[Finding, ...]:
     try:
         findings = tuple(validator(subject, ground))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         # A gate that fails must not open: whatever went wrong inside a validator counts as its refusal.
         return (Finding(Verdict.BLOCK, "VALIDATOR_FAILED", f"the validator failed: {type(error).__name__}"),)
     if len(findings) > FINDINGS_MAX:

@@ -10,29 +10,12 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from libs.contracts.events import CostClass, DataSource, EffectKind, Evidence, EvidenceKind, Verdict
+from libs.contracts.events import EffectKind, EvidenceKind, Verdict
 from libs.governance.control import ControlView, Tool
 from libs.governance.paths import covers, leaves
 from libs.governance.policy import PolicySnapshot, tool_matches
 from libs.governance.redact import parse_canonical
-
-
-class Subject(msgspec.Struct, frozen=True):
-    """What is judged. `arguments` is canonical JSON text; `content_digest` stands for all that the submitter said."""
-
-    intent_id: bytes
-    tenant: str
-    account: str
-    roles: tuple[str, ...]
-    tool: str
-    capability: str
-    arguments: str
-    evidence: tuple[Evidence, ...]
-    data_sources: tuple[DataSource, ...]
-    cost_class: CostClass | None
-    cost_cap_micros: int | None
-    content_digest: bytes
-    attempt: int = 0
+from libs.governance.subject import Subject, target_of
 
 
 class Ground(msgspec.Struct, frozen=True):
@@ -91,6 +74,8 @@ def registry(subject: Subject, ground: Ground) -> Iterator[Finding]:
         yield _block("ROLE_MISSING", f"needs one of the roles {', '.join(entry.roles_allowed)}", subject.tool)
     if subject.capability != entry.capability:
         yield _block("CAPABILITY_MISMATCH", f"the tool's capability is {entry.capability}", subject.capability)
+    if not target_of(subject, entry):
+        yield _block("TARGET_MISSING", "the arguments do not say what is acted upon", entry.target_path)
 
 
 def compliance(subject: Subject, ground: Ground) -> Iterator[Finding]:

@@ -1,0 +1,157 @@
+"""From a record on `intents` or `intake.home` to a submission that may be decided on, or to the reason why not.
+
+Everything here looks at the record alone; whether the intent is new is the decider's question.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from libs.contracts.errors import CodecError
+from libs.contracts.events import HomeSubmission, Intent, Principal
+from libs.governance.control import ControlView
+from libs.governance.digests import JsonRefused, content_digest, read_object
+from libs.governance.identity import intent_id, submission_id
+from libs.governance.redact import literal_secrets
+from libs.governance.tokens import AuthRefused, bearer
+from libs.ledger.codec import decode_message
+from libs.ledger.service import Command, Prepared, Record, World
+from services.intake.decider import SECOND, IntakeLimits, IntakeWorld, Refused, Submission
+
+INTENTS, HOME = "intents", "intake.home"
+_TRACE_PARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_SHORT_TEXTS = ("tool", "capability", "account", "snapshot_id", "run_id", "plan_id", "step_id", "parent_id")
+_INT64_MAX = 2**63 - 1
+
+
+class SubmissionRefused(Exception):
+    """Something about a submission is not as it must be. `told` is what the submitter hears."""
+
+    def __init__(self, code: str, reason: str, told: str | None = None) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+        self.told = reason if told is None else told
+
+
+def prepare(record: Record, world: World) -> Prepared:
+    """What the record means to intake. Records of other topics are not for it."""
+    if record.topic not in (INTENTS, HOME):
+        return Prepared(None)
+    settings: IntakeWorld = world.tools["intake"]
+    home = intent = None
+    try:
+        home = _arrived(record, settings) if record.topic == INTENTS else _came_home(record)
+        intent = decode_message(home.intent, INTENTS)
+        arguments = check(intent, home.principal, home.arrived_at, settings.limits, world.control)
+    except SubmissionRefused as error:
+        return _refused(record, home, intent, error)
+    except CodecError as error:
+        return _refused(record, home, intent, SubmissionRefused(error.code, str(error)))
+    submission = _submission(home, intent, arguments)
+    key = intent_id(home.principal.tenant, intent.idempotency_key)
+    return Prepared(Command(key=key, body=submission, record=record, id=submission.id))
+
+
+def _arrived(record: Record, settings: IntakeWorld) -> HomeSubmission:
+    """A submission as an outsider published it. Its token must be valid at the broker's time of arrival: what came in
+    time must not be refused because the pipeline lags."""
+    if len(record.value) > settings.limits.record_bytes_max:
+        raise SubmissionRefused("OVERSIZE", f"larger than {settings.limits.record_bytes_max} bytes")
+    header = next((value for name, value in record.headers if name.lower() == "authorization"), None)
+    try:
+        principal = settings.verifier.verify(bearer(header), settings.keys, record.timestamp_at)
+    except AuthRefused as error:
+        raise SubmissionRefused(error.code, error.reason, told="the token is not accepted") from error
+    return HomeSubmission(
+        intent=record.value,
+        principal=principal,
+        arrived_at=record.timestamp_at,
+        origin_topic=record.topic,
+        origin_partition=record.partition,
+        origin_offset=record.offset,
+        forwarded=False,
+    )
+
+
+def _came_home(record: Record) -> HomeSubmission:
+    """A submission that was verified by the front end or by another lane. One that was not forwarded is named by its
+    own place, since the front end has none."""
+    home: HomeSubmission = decode_message(record.value, HOME)
+    if home.forwarded:
+        return home
+    return msgspec.structs.replace(
+        home, origin_topic=record.topic, origin_partition=record.partition, origin_offset=record.offset
+    )
+
+
+def check(intent: Intent, principal: Principal, arrived_at: int, limits: IntakeLimits, control: ControlView) -> str:
+    """The canonical text of the intent's arguments. Raises SubmissionRefused for everything that intake refuses without
+    looking at other submissions; fronts ask this before they take an intent."""
+    _check_fields(intent, arrived_at, limits)
+    _check_account(intent, principal)
+    try:
+        arguments = read_object(intent.arguments, limits.arguments)
+    except JsonRefused as error:
+        raise SubmissionRefused(error.code, f"arguments: {error}") from error
+    tool = control.tools.get(intent.tool)
+    if tool and (literal := literal_secrets(arguments.value, tool.entry.secret_fields)):
+        raise SubmissionRefused("SECRET_LITERAL", f"takes a secret:// reference only: {', '.join(literal)}")
+    return arguments.text
+
+
+def _submission(home: HomeSubmission, intent: Intent, arguments: str) -> Submission:
+    trace = intent.trace_parent or home.trace_parent
+    home = msgspec.structs.replace(home, trace_parent=trace if _TRACE_PARENT.fullmatch(trace) else "")
+    digest = content_digest(intent, arguments, home.principal.subject)
+    return Submission(submission_id(*_origin(home)), home, intent, arguments, digest)
+
+
+def _check_account(intent: Intent, principal: Principal) -> None:
+    if intent.account and intent.account not in principal.accounts:
+        raise SubmissionRefused("PERMISSION_DENIED", "the account is not among those of the token")
+
+
+def _check_fields(intent: Intent, arrived_at: int, limits: IntakeLimits) -> None:
+    if not intent.idempotency_key:
+        raise SubmissionRefused("FIELD_INVALID", "idempotency_key is empty")
+    _check_text("idempotency_key", intent.idempotency_key, limits.key_bytes_max)
+    if not intent.tool:
+        raise SubmissionRefused("FIELD_INVALID", "tool is empty")
+    for name in _SHORT_TEXTS:
+        _check_text(name, getattr(intent, name), limits.name_bytes_max)
+    if len(intent.evidence) > limits.evidence_max or len(intent.data_sources) > limits.sources_max:
+        raise SubmissionRefused("FIELD_INVALID", "too many items in evidence or data_sources")
+    for item in intent.evidence:
+        _check_text("evidence", item.type + item.id, 2 * limits.name_bytes_max)
+    for source in intent.data_sources:
+        _check_text("data_sources", source.name, limits.name_bytes_max)
+    if intent.cost_cap_micros is not None and intent.cost_cap_micros < 0:
+        raise SubmissionRefused("FIELD_INVALID", "cost_cap_micros is negative")
+    if not 0 < intent.expires_at <= _INT64_MAX:
+        raise SubmissionRefused("FIELD_INVALID", "expires_at is no moment")
+    if intent.expires_at > arrived_at + limits.lifetime_max_s * SECOND:
+        raise SubmissionRefused("EXPIRY_TOO_FAR", f"expires_at is more than {limits.lifetime_max_s} s away")
+
+
+def _check_text(name: str, text: str, bytes_max: int) -> None:
+    if len(text.encode()) > bytes_max:
+        raise SubmissionRefused("FIELD_INVALID", f"{name} is longer than {bytes_max} bytes")
+    if not text.isprintable():
+        raise SubmissionRefused("FIELD_INVALID", f"{name} has characters that cannot be printed")
+
+
+def _origin(home: HomeSubmission) -> tuple[str, int, int]:
+    return home.origin_topic, home.origin_partition, home.origin_offset
+
+
+def _refused(record: Record, home: HomeSubmission | None, intent: Intent | None, error: SubmissionRefused) -> Prepared:
+    origin = (record.topic, record.partition, record.offset)
+    if home is not None:
+        origin = _origin(home)
+    name = submission_id(*origin)
+    shown = intent.idempotency_key if intent else ""
+    body = Refused(name, error.code, error.told, error.reason, origin, shown[:200], home.principal if home else None)
+    return Prepared(Command(key=name, body=body, record=record, id=name))
