@@ -1,7 +1,7 @@
 """A worker that hosts any set of the deciding services: `python -m services --host intake,validation,...`.
 
-    co-located    all six in one process, as many identical processes as you like
-    separate      one service per process (`python -m services.budget` is short for `--host budget`)
+co-located    all six in one process, as many identical processes as you like
+separate      one service per process (`python -m services.budget` is short for `--host budget`)
 """
 
 from __future__ import annotations

@@ -31,7 +31,11 @@ class Follower:
     """One consumer with partitions assigned by hand. Only its own loop touches it."""
 
     def __init__(
-        self, settings: KafkaSettings, name: str, post: Callable[[Any], None], paused: Callable[[], set[tuple[str, int]]]
+        self,
+        settings: KafkaSettings,
+        name: str,
+        post: Callable[[Any], None],
+        paused: Callable[[], set[tuple[str, int]]],
     ) -> None:
         self._settings, self._name, self._post, self._paused = settings, name, post, paused
         self._wanted: Mapping[tuple[str, int], tuple[int, int | None]] = {}

@@ -26,7 +26,7 @@ def dead_letter(service: str, code: str, reason: str, record: Record) -> bytes:
 
 
 def decode_unpark(record: Record) -> Unpark | None:
-    """The Unpark in a record of `commands`, if it is one. Records that cannot be read are for the services to refuse."""
+    """The Unpark in a record of `commands`, if it is one. What cannot be read is for the services to refuse."""
     try:
         body = CATALOGUE.decode_message(record.value, "commands")
     except CodecError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
 from aiokafka.errors import KafkaError
@@ -92,6 +92,7 @@ class Shell:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._trim_at = self._loop.time() + TRIM_EVERY_S
+        self._carry_out = self._routes()
 
     # -- life
 
@@ -156,7 +157,7 @@ class Shell:
         self._timer = self._loop.call_later(TICK_S, self._tick)
 
     def _watch(self) -> None:
-        """End a process that holds leases, has work and does nothing with it: a healthy-looking dead worker is worse."""
+        """End a process that holds leases, has work and does nothing: a healthy-looking dead worker is worse."""
         now = boottime_ms()
         waiting = any(
             lane.phase is Phase.OPEN and (lane.queue or lane.direct) and lane.published_all
@@ -174,46 +175,39 @@ class Shell:
 
     # -- actions
 
+    def _routes(self) -> Mapping[type[Any], Callable[[Any], Coroutine[Any, Any, Answer]]]:
+        """Which coroutine carries out which action."""
+        return {
+            Load: self._load,
+            Commit: self._commit,
+            Publish: self._publish,
+            Connect: self._connect,
+            Start: self._start,
+            Renew: self.store.renew,
+            Survey: self.store.survey,
+            Claim: self.store.claim,
+            Check: self.checker.check,
+            PublishSide: self.appender.publish_sides,
+            Release: self._release,
+            Halt: self.store.halt,
+            Suspect: self.store.suspect,
+            SendLate: self._send_late,
+        }
+
     def _perform(self, actions: Sequence[Action]) -> None:
         for action in actions:
             match action:
-                case Load():
-                    self._answer(self._load(action))
-                case Commit():
-                    self._answer(self._commit(action))
-                case Publish():
-                    self._answer(self._publish(action))
                 case Call():
                     self._spawn(self._call(action))
-                case Connect():
-                    self._answer(self._connect(action))
-                case Start():
-                    self._answer(self._start(action))
-                case Renew():
-                    self._answer(self.store.renew(action))
-                case Survey():
-                    self._answer(self.store.survey(action))
-                case Claim():
-                    self._answer(self.store.claim(action))
-                case Check():
-                    self._answer(self.checker.check(action))
                 case Follow():
                     self.follower.follow(action)
-                case PublishSide():
-                    self._answer(self.appender.publish_sides(action))
-                case Release():
-                    self._answer(self._release(action))
-                case Halt():
-                    self._answer(self.store.halt(action))
-                case Suspect():
-                    self._answer(self.store.suspect(action))
-                case SendLate():
-                    self._answer(self._send_late(action))
                 case DropProducer():
                     self.appender.drop()
                 case Alarm():
                     self._log.warning(action.text, code=action.code, lane=action.lane)
                     self.metrics.alarms.labels(action.code).inc()
+                case _:
+                    self._answer(self._carry_out[type(action)](action))
 
     def _answer(self, work: Coroutine[Any, Any, Answer]) -> None:
         async def run() -> None:
@@ -292,7 +286,7 @@ class Shell:
                 answer = await self.tools.call(effect, guard)
         except TimeoutError:
             answer = _ambiguous("TIMEOUT", f"no answer within {effect.timeout_ms} ms", began, effect.timeout_ms)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - boundary to adapters
             # The adapter broke in mid-call: nobody knows whether the tool was reached, so nobody claims to know.
             self._log.exception("an adapter raised")
             answer = _ambiguous("ADAPTER_ERROR", f"{type(error).__name__}: {error}", began, 0)
@@ -334,5 +328,3 @@ def _ambiguous(code: str, reason: str, started_at: int, duration_ms: int) -> Too
         status=AnswerStatus.AMBIGUOUS, started_at=started_at, duration_ms=duration_ms, code=code,
         category=FailureCategory.TRANSIENT, reason=reason,
     )  # fmt: skip
-
-

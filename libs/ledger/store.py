@@ -1,10 +1,11 @@
-"""The database side of the lane protocol: each action becomes one statement of `sql/002_functions.sql`, over the schemas
-of all hosted services at once, so that it takes effect for all of them or for none."""
+"""The database side of the lane protocol: each action becomes one statement of `sql/002_functions.sql`, over the
+schemas of all hosted services at once, so that it takes effect for all of them or for none."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import asyncpg
@@ -91,7 +92,12 @@ class Store:
         ]
         try:
             rows = await self.claims.fetch(
-                " UNION ALL ".join(parts), action.lane, options.token, options.shape, options.lease_ms, action.control_seq
+                " UNION ALL ".join(parts),
+                action.lane,
+                options.token,
+                options.shape,
+                options.lease_ms,
+                action.control_seq,
             )
             return await self._claimed(action, sent, rows)
         except Unknown as error:
@@ -222,18 +228,14 @@ class Store:
         except (Unknown, asyncpg.PostgresError) as error:
             return Surveyed(sent, 0, (), (), f"{type(error).__name__}: {error}")
         workers = [r["token"] for r in rows if r["kind"] == "worker"]
-        lanes = [
-            LaneSeen(r["lane"], r["token"], r["free"], r["halted"] or "") for r in rows if r["kind"] == "lane"
-        ]
+        lanes = [LaneSeen(r["lane"], r["token"], r["free"], r["halted"] or "") for r in rows if r["kind"] == "lane"]
         return Surveyed(sent, rows[0]["now_at"], workers, lanes)
 
     async def release(self, action: Release) -> Released:
         """Rule 21: give the rows back; a lost answer counts as released."""
         statement = "SELECT " + ", ".join(f"{n}.release($1, $2, $3, $4)" for n in self.names)
-        try:
+        with suppress(Unknown, asyncpg.PostgresError):  # the lease runs out by itself
             await self.leases.fetch(statement, self.options.token, action.lane, action.epoch, action.quiet_until_at)
-        except (Unknown, asyncpg.PostgresError):
-            pass  # the lease runs out by itself
         return Released(action.lane, action.claim)
 
     async def halt(self, action: Halt) -> Halted:
@@ -308,11 +310,12 @@ def _refusal(action: Commit, error: asyncpg.PostgresError) -> CommitRefused | Co
 
 
 _COMMIT_TYPES = (
-    "int[] bigint[] bigint[] bigint[] bytea[] bigint[] bigint[] bytea[] bytea[] bigint[] "
-    "int[] bigint[] bigint[] bytea[] int[] uuid[] bytea[] text[] text[] bigint[] text[] "
-    "int[] uuid[] int[] text[] bigint[] text[] text[] uuid[] "
-    "text[] int[] bigint[] bigint[] bigint[] bigint[] bigint[] boolean[] bigint[] jsonb"
-).split()
+    "int[]", "bigint[]", "bigint[]", "bigint[]", "bytea[]", "bigint[]", "bigint[]", "bytea[]", "bytea[]",
+    "bigint[]", "int[]", "bigint[]", "bigint[]", "bytea[]", "int[]", "uuid[]", "bytea[]", "text[]", "text[]",
+    "bigint[]", "text[]", "int[]", "uuid[]", "int[]", "text[]", "bigint[]", "text[]", "text[]", "uuid[]",
+    "text[]", "int[]", "bigint[]", "bigint[]", "bigint[]", "bigint[]", "bigint[]", "boolean[]", "bigint[]",
+    "jsonb",
+)  # fmt: skip
 
 
 def _commit_statement(names: Sequence[str]) -> str:
@@ -361,9 +364,7 @@ def _state_row(service: Service, lane: int, key: bytes, state: Any) -> tuple[Any
 
 
 def _rare(changes: Sequence[RowChange]) -> str | None:
-    sides = [
-        (c.lane, s.id, s.topic, s.partition, s.key.hex(), s.value.hex()) for c in changes for s in c.sides
-    ]
+    sides = [(c.lane, s.id, s.topic, s.partition, s.key.hex(), s.value.hex()) for c in changes for s in c.sides]
     done = [(c.lane, n) for c in changes for n in c.sides_done]
     parked = [(c.lane, key.hex(), p.n, _encode(p.record).hex()) for c in changes for key, p in c.parked]
     unparked = [key.hex() for c in changes for key in c.unparked]

@@ -1,4 +1,4 @@
-"""What a system needs before agents can use it (a tool server, tools, budgets, a policy), and intents to use it with."""
+"""What a system needs before agents can use it (a server, tools, budgets, a policy), and intents to use it with."""
 
 from __future__ import annotations
 
@@ -22,8 +22,6 @@ from libs.contracts.events import (
     EffectKind,
     Evidence,
     EvidenceKind,
-    Extractor,
-    ExtractorKind,
     FlipSwitch,
     Intent,
     Principal,
@@ -78,7 +76,7 @@ def builtin_tool(name: str, effect_class: EffectClass = EffectClass.OPAQUE, pric
     return ToolEntry(
         server="builtin", definition=definition.json, definition_hash=definition.hash, capability=f"builtin.{name}",
         effect=EffectKind.WRITE, effect_class=effect_class, cost_class=CostClass.CHEAP, price_micros=price_micros,
-        timeout_ms=10_000, extractors=(Extractor(kind=ExtractorKind.TEMPLATE, type="call", expression="{key}"),),
+        timeout_ms=10_000,
     )  # fmt: skip
 
 

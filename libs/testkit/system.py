@@ -1,5 +1,5 @@
-"""A whole system of real processes on the real servers, for fault tests and benchmarks: start, seed, submit, kill, stop,
-and prove afterwards. Processes are killed and stopped by their process id only."""
+"""A whole system of real processes on the real servers, for fault tests and benchmarks: start, seed, submit, kill,
+stop, and prove afterwards. Processes are killed and stopped by their process id only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 
 from libs.runtime import kafka
 from libs.runtime.devkeys import Who, mint
-from libs.runtime.settings import KafkaSettings
+from libs.runtime.settings import KafkaSettings, load
 from libs.stack.databases import create_database
 from libs.stack.folders import Folder
 from libs.stack.probe import is_ready
@@ -66,7 +66,7 @@ class System:
     @property
     def kafka(self) -> KafkaSettings:
         """How to reach the log."""
-        return KafkaSettings(kafka_bootstrap=self.ends.kafka_bootstrap, lanes=self.plan.lanes)
+        return load(KafkaSettings, kafka_bootstrap=self.ends.kafka_bootstrap, lanes=self.plan.lanes)
 
     @property
     def journal(self) -> Path:
