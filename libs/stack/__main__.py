@@ -21,13 +21,14 @@ def main(arguments: list[str]) -> int:
     try:
         with Stack(Path(arguments[0]) if arguments else None) as endpoints:
             asyncio.run(create_topics(endpoints.kafka_bootstrap))
-            print(json.dumps(asdict(endpoints)), flush=True)
+            sys.stdout.write(json.dumps(asdict(endpoints)) + "\n")
+            sys.stdout.flush()
             while True:
                 signal.pause()
     except KeyboardInterrupt:
         return 0
     except StackError as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return 1
 
 

@@ -21,7 +21,7 @@ def with_database(dsn: str, name: str) -> str:
 
 
 async def create_database(dsn: str, name: str) -> str:
-    """Makes the database if it is missing. `dsn` may name any database of the server. Returns the DSN of the new one."""
+    """Makes the database if it is missing. `dsn` may name any database of the server. Returns the DSN of this one."""
     if NAME.fullmatch(name) is None:
         raise ValueError(f"not a name for a database: {name}")
     connection = await _connected(dsn)
@@ -31,7 +31,7 @@ async def create_database(dsn: str, name: str) -> str:
     except asyncpg.DuplicateDatabaseError:
         pass  # somebody else made it between the question and the command
     except asyncpg.InsufficientPrivilegeError:
-        raise StartFailed(f"The PostgreSQL user may not create the database {name}: create it, or grant CREATEDB.") from None
+        raise StartFailed(f"The PostgreSQL user may not create {name}: create it, or grant CREATEDB.") from None
     finally:
         await connection.close()
     return with_database(dsn, name)

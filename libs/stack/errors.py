@@ -1,10 +1,10 @@
 """What can go wrong with the local stack.
 
-    StackError                 a sentence for the person who typed the command, with the remedy
-    |- MissingTool             Java, Maven or a way to run PostgreSQL is not there
-    |- StartFailed             a server or process did not become ready
-    |- Busy                    another stack runs on the same data folder
-    |- TopicsDiffer            topics exist with other settings than ours
+StackError                 a sentence for the person who typed the command, with the remedy
+|- MissingTool             Java, Maven or a way to run PostgreSQL is not there
+|- StartFailed             a server or process did not become ready
+|- Busy                    another stack runs on the same data folder
+|- TopicsDiffer            topics exist with other settings than ours
 """
 
 from __future__ import annotations

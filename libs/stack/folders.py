@@ -67,6 +67,16 @@ class Folder:
         """What the supervisor last said about its processes."""
         return self.root / "state.json"
 
+    @property
+    def lock(self) -> Path:
+        """Held by the process that owns the servers of this folder."""
+        return self.root / "lock"
+
+    @property
+    def keys(self) -> Path:
+        """The signing key of local tokens and the secret of effect keys."""
+        return self.root / "keys"
+
     def create(self) -> None:
         """Makes the folders; nobody else may look into them, since passwords are there."""
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)

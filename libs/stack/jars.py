@@ -25,7 +25,7 @@ def java() -> str:
     program = program or shutil.which("java")
     if program is None:
         raise MissingTool(f"Kafka needs Java {JAVA_MIN} or newer and none was found: install a JRE, {INSTEAD}.")
-    said = subprocess.run([program, "-version"], capture_output=True, text=True, check=False)  # noqa: S603
+    said = subprocess.run([program, "-version"], capture_output=True, text=True, check=False)
     version = re.search(r'version "(\d+)', said.stderr + said.stdout)
     if version is None or int(version.group(1)) < JAVA_MIN:
         found = version.group(1) if version else "one that does not run"
@@ -51,7 +51,7 @@ def _fetch(pom: Path, folder: Path) -> None:
     fresh = Path(tempfile.mkdtemp(dir=folder.parent, prefix="fetching-"))
     argv = [maven, "-q", "-B", "-f", str(pom), "dependency:copy-dependencies", f"-DoutputDirectory={fresh}"]
     try:
-        done = subprocess.run(  # noqa: S603 - argv is ours
+        done = subprocess.run(
             [*argv, "-DincludeScope=runtime"], capture_output=True, text=True, timeout=DOWNLOAD_S, check=False
         )
         if done.returncode != 0:

@@ -20,7 +20,8 @@ READY_S = 60.0
 STOP_S = 30.0
 
 # Replication is 1 since there is one node; acks=all and Kafka's own flushing stay as they are. Nothing creates topics
-# by itself: a misspelt topic must be an error. 1 MiB is the limit of a record on every topic.
+# by itself: a misspelt topic must be an error. 1 MiB is the limit of a record on every topic. After a kill -9 the
+# controller lets the broker in again only when its old session has run out: 3 s instead of 9.
 PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -43,7 +44,8 @@ group.initial.rebalance.delay.ms=0
 log.cleaner.dedupe.buffer.size=16777216
 num.network.threads=2
 num.io.threads=4
-controlled.shutdown.enable=true
+broker.heartbeat.interval.ms=500
+broker.session.timeout.ms=3000
 """
 
 
@@ -55,7 +57,7 @@ class Kafka:
     def __init__(self, folder: Folder, ports: Ports) -> None:
         self._folder = folder
         self._ports = ports
-        self._child = Child(NAME, folder.run, folder.logs / "kafka.log")
+        self.child = Child(NAME, folder.run, folder.logs / "kafka.log")
         self.port = 0
 
     @property
@@ -66,7 +68,7 @@ class Kafka:
     @property
     def pid(self) -> int | None:
         """The pid of the running broker."""
-        return self._child.pid
+        return self.child.pid
 
     @property
     def _properties(self) -> Path:
@@ -75,7 +77,8 @@ class Kafka:
     def begin(self) -> None:
         """Starts the broker without waiting for it; `ready` waits."""
         java, classpath = jars.java(), jars.classpath()
-        self.port = self._ports.get("kafka")
+        # Once it has run, clients know its port: a broker that comes back insists on it.
+        self.port = self.port or self._ports.get("kafka")
         text = PROPERTIES.format(
             port=self.port, controller_port=self._ports.get("kafka-controller"), data=self._folder.kafka / "data"
         )
@@ -86,7 +89,7 @@ class Kafka:
         ]  # fmt: skip
         self._format(command)
         words = ["kafka.Kafka", str(self._properties)]
-        self._child.spawn([*command, *words], words)
+        self.child.spawn([*command, *words], words)
 
     def ready(self) -> None:
         """Waits until the broker takes requests (it listens only after it has registered itself)."""
@@ -95,7 +98,7 @@ class Kafka:
             if self.pid is None or time.monotonic() > deadline:
                 why = "ended" if self.pid is None else f"was not ready in {READY_S:.0f} s"
                 self.stop()
-                raise StartFailed(f"Kafka {why}: see {self._child.log}.")
+                raise StartFailed(f"Kafka {why}: see {self.child.log}.")
             time.sleep(0.03)
 
     def start(self) -> str:
@@ -106,11 +109,11 @@ class Kafka:
 
     def stop(self) -> None:
         """Lets the broker close its logs, and kills it when it cannot."""
-        self._child.end(signal.SIGTERM, STOP_S)
+        self.child.end(signal.SIGTERM, STOP_S)
 
     def kill(self) -> None:
         """kill -9, as a crash would; for tests."""
-        self._child.end(signal.SIGKILL)
+        self.child.end(signal.SIGKILL)
 
     def _format(self, command: list[str]) -> None:
         done = self._folder.kafka / "formatted"
@@ -118,7 +121,7 @@ class Kafka:
             return
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A", 1)
         argv = ["kafka.tools.StorageTool", "format", "--standalone", "--ignore-formatted", "-t", cluster]
-        said = subprocess.run(  # noqa: S603 - argv is ours
+        said = subprocess.run(
             [*command, *argv, "-c", str(self._properties)], capture_output=True, text=True, check=False
         )
         if said.returncode != 0:

@@ -25,7 +25,7 @@ class Ports:
         self._file = file
         self._known: dict[str, int] = _read(file)
         # Folders start at different places, so that stacks that start at the same moment rarely want the same port.
-        self._random = random.Random(f"{file}:{os.getpid()}")  # noqa: S311 - no secret, only spread
+        self._random = random.Random(f"{file}:{os.getpid()}")
 
     def get(self, name: str) -> int:
         """The port of `name`, free at this moment."""

@@ -17,8 +17,8 @@ from pathlib import Path
 from libs.stack.errors import MissingTool, StartFailed
 from libs.stack.folders import Folder
 from libs.stack.ports import Ports, is_listening
-from libs.stack.processes import Child, described
 from libs.stack.privilege import Way, way
+from libs.stack.processes import Child, described
 
 NAME = "postgres"
 USER = "deedbook"
@@ -52,7 +52,7 @@ class Postgres:
         self._folder = folder
         self._ports = ports
         self._way: Way | None = None
-        self._child = Child(NAME, folder.run, folder.logs / "postgres.log")
+        self.child = Child(NAME, folder.run, folder.logs / "postgres.log")
         self.port = 0
 
     @property
@@ -63,7 +63,7 @@ class Postgres:
     @property
     def pid(self) -> int | None:
         """The pid of the running postmaster."""
-        return self._child.pid
+        return self.child.pid
 
     def start(self) -> str:
         """Starts the server and waits for it. Returns the DSN."""
@@ -71,21 +71,21 @@ class Postgres:
         self._clean_up(how)
         if not (how.place / "data" / "PG_VERSION").exists():
             self._initdb(how)
-        self.port = self._ports.get(NAME)
+        self.port = self.port or self._ports.get(NAME)  # clients know it: a server that comes back insists on it
         deadline = time.monotonic() + LEFTOVER_S
         while not self._try(how):
             if time.monotonic() > deadline:
-                raise StartFailed(f"PostgreSQL ended: see {self._child.log}.")
+                raise StartFailed(f"PostgreSQL ended: see {self.child.log}.")
             time.sleep(0.2)
         return self.dsn
 
     def stop(self) -> None:
         """Fast shutdown: open transactions are rolled back, everything is written."""
-        self._child.end(signal.SIGINT, STOP_S)
+        self.child.end(signal.SIGINT, STOP_S)
 
     def kill(self) -> None:
         """kill -9 of the postmaster, as a crash would; for tests."""
-        self._child.end(signal.SIGKILL)
+        self.child.end(signal.SIGKILL)
 
     def _prepare(self) -> Way:
         if self._way is None:
@@ -109,7 +109,7 @@ class Postgres:
         fresh.replace(how.place / "data")
 
     def _run(self, how: Way, words: list[str], text: str) -> None:
-        said = subprocess.run(  # noqa: S603 - argv is ours
+        said = subprocess.run(
             [*how.prefix, str(how.bin / words[0]), *words[1:]],
             input=text, capture_output=True, text=True, check=False, cwd=how.place,
         )  # fmt: skip
@@ -121,7 +121,7 @@ class Postgres:
         data = how.place / "data"
         options = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
         argv = [*how.prefix, str(how.bin / "postgres"), "-D", str(data), "-p", str(self.port), *options]
-        pid = self._child.spawn(argv, [str(data)])
+        pid = self.child.spawn(argv, [str(data)])
         deadline = time.monotonic() + READY_S
         while self.pid is not None:
             if _says_ready(data, pid) and is_listening(self.port):

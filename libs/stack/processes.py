@@ -17,6 +17,8 @@ from pathlib import Path
 
 import psutil
 
+LOG_BYTES_MAX = 16_777_216  # at a start, a longer log gives way to a new one
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -86,8 +88,10 @@ class Child:
     def spawn(self, argv: Sequence[str], words: Sequence[str], env: Mapping[str, str] | None = None) -> int:
         """Starts it in a session of its own: a Ctrl-C reaches only us, and we stop things in order. Returns the pid."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
+        if self.log.exists() and self.log.stat().st_size > LOG_BYTES_MAX:
+            self.log.replace(self.log.with_suffix(".log.1"))
         with self.log.open("ab") as output:
-            self._process = subprocess.Popen(  # noqa: S603 - argv is ours
+            self._process = subprocess.Popen(
                 list(argv),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -99,7 +103,7 @@ class Child:
             started = _started(psutil.Process(self._process.pid))
         except psutil.NoSuchProcess:
             return self._process.pid
-        _write(self._run, Identity(self.name, self._process.pid, started, tuple(words)))
+        write(self._run, Identity(self.name, self._process.pid, started, tuple(words)))
         return self._process.pid
 
     def send(self, number: int) -> None:
@@ -137,9 +141,17 @@ def remembered(run: Path, name: str) -> Identity | None:
         return None
 
 
-def remember_self(run: Path, name: str, words: Sequence[str]) -> None:
-    """Writes down the calling process."""
-    _write(run, Identity(name, os.getpid(), _started(psutil.Process()), tuple(words)))
+def myself(name: str) -> Identity:
+    """The calling process."""
+    return Identity(name, os.getpid(), _started(psutil.Process()), ())
+
+
+def write(run: Path, identity: Identity) -> None:
+    """Writes a process down, whole or not at all."""
+    run.mkdir(parents=True, exist_ok=True)
+    fresh = run / f"{identity.name}.new"
+    fresh.write_text(json.dumps(asdict(identity)))
+    fresh.replace(run / f"{identity.name}.json")
 
 
 def forget(run: Path, name: str) -> None:
@@ -157,13 +169,6 @@ def alive(run: Path) -> list[Identity]:
         else:
             file.unlink(missing_ok=True)
     return living
-
-
-def _write(run: Path, identity: Identity) -> None:
-    run.mkdir(parents=True, exist_ok=True)
-    fresh = run / f"{identity.name}.new"
-    fresh.write_text(json.dumps(asdict(identity)))
-    fresh.replace(run / f"{identity.name}.json")
 
 
 def _started(process: psutil.Process) -> str:

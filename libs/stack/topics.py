@@ -73,9 +73,11 @@ async def create_topics(bootstrap: str, lanes: int = LANES, prefix: str = "", re
         codes = {name: (code, rest[0] if rest else "") for name, code, *rest in answer.topic_errors}
         for name, (code, text) in codes.items():
             if code not in (0, TOPIC_EXISTS):
-                raise StartFailed(f"Kafka would not make the topic {name}: {for_code(code).__name__} {text or ''}".strip())
+                raise StartFailed(
+                    f"Kafka would not make the topic {name}: {for_code(code).__name__} {text or ''}".strip()
+                )
         await _check(admin, [name for name, (code, _) in codes.items() if code == TOPIC_EXISTS], lanes, prefix)
-        await _led(admin, [name for name in codes])
+        await _led(admin, list(codes))
         return [name for name, (code, _) in codes.items() if code == 0]
     finally:
         await admin.close()
@@ -93,9 +95,7 @@ async def delete_topics(bootstrap: str, prefix: str) -> None:
 
 
 def _new(topic: Topic, lanes: int, prefix: str, replication: int) -> NewTopic:
-    return NewTopic(
-        prefix + topic.name, lanes if topic.lanes else 1, replication, topic_configs=dict(topic.settings)
-    )
+    return NewTopic(prefix + topic.name, lanes if topic.lanes else 1, replication, topic_configs=dict(topic.settings))
 
 
 async def _connected(bootstrap: str) -> AIOKafkaAdminClient:
@@ -130,7 +130,9 @@ async def _check(admin: AIOKafkaAdminClient, names: Iterable[str], lanes: int, p
     for name, found in (await _settings(admin, names)).items():
         for key, value in by_name[name].settings.items():
             if found.get(key) != value:
-                raise TopicsDiffer(f"Topic {name} has {key}={found.get(key)} and must have {value}: set it with Kafka's own tools.")
+                raise TopicsDiffer(
+                    f"Topic {name} has {key}={found.get(key)} and must have {value}: set it with Kafka's own tools."
+                )
 
 
 async def _settings(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from pathlib import Path
 
 import asyncpg
@@ -91,6 +92,7 @@ async def test_what_was_acknowledged_survives_kill_9_of_both_servers(own_stack: 
 async def test_a_stack_cleans_up_what_a_killed_owner_left_running() -> None:
     with scratch(home() / "tests") as folder:
         owner = await _owner(folder)
+        assert owner.stdout is not None
         ends = json.loads(await asyncio.wait_for(owner.stdout.readline(), 60))
         await publish(ends["kafka_bootstrap"], b"kept")
         with pytest.raises(Busy):
@@ -119,6 +121,7 @@ async def test_a_broker_whose_port_was_taken_moves_to_another() -> None:
         thief = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", stack.kafka.port)
         controller = json.loads((folder / "ports.json").read_text())["kafka-controller"]
         second_thief = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", controller)
+        stack = Stack(folder)
         try:
             found = await asyncio.to_thread(stack.start)
             assert found.kafka_bootstrap != first.kafka_bootstrap
@@ -147,8 +150,6 @@ async def test_every_topic_of_the_table_is_there_under_its_own_name(own_stack: S
 
 async def _owner(folder: Path) -> asyncio.subprocess.Process:
     """A process that owns a stack, like `python -m libs.stack FOLDER` typed by somebody."""
-    import sys
-
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "libs.stack", str(folder), stdout=asyncio.subprocess.PIPE
     )
