@@ -72,6 +72,7 @@ def _share(worker: Worker, answer: Surveyed) -> None:
     if worker.needs_control and worker.control is None:
         return
     room = wanted - len(keeping)
+    worker.halted = {seen.lane: seen.halted for seen in answer.lanes if seen.halted}
     worker.settled = room <= 0 or not any(seen.free and not seen.halted for seen in answer.lanes)
     free = [seen for seen in answer.lanes if seen.free and not seen.halted]
     start = rank * worker.limits.lanes // len(workers)

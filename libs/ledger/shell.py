@@ -135,6 +135,9 @@ class Shell:
             return "the database has not answered yet"
         if not worker.may_decide():
             return "the control view is stale: nothing is decided"
+        if worker.halted:
+            lane, reason = next(iter(worker.halted.items()))
+            return f"{len(worker.halted)} lanes are halted; lane {lane}: {reason}"
         if not any(lane.phase is Phase.OPEN for lane in worker.lanes.values()) and not worker.settled:
             return "no lane is open yet"
         behind = self.follower.lag + sum(len(lane.queue) for lane in worker.lanes.values())

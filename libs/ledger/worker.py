@@ -103,6 +103,7 @@ class Worker:
         self.renewing = self.surveying = False
         self.wanted = 0
         self.stopping = False
+        self.halted: dict[int, str] = {}
         self.settled = False  # a survey has shown that there is nothing (more) for us to claim
         self.out: list[Action] = []
         self._following: dict[tuple[str, int], int] = {}
