@@ -96,6 +96,15 @@ def held(lock: Path, busy: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def turn(lock: Path) -> Iterator[None]:
+    """Waits until nobody else is in here."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def is_held(lock: Path) -> bool:
     """Whether a living process holds the lock."""
     if not lock.exists():

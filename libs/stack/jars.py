@@ -34,12 +34,12 @@ def java() -> str:
 
 
 def classpath() -> str:
-    """The class path of Kafka; the jars are fetched at the first use."""
+    """The class path of Kafka, always in the same order; the jars are fetched at the first use."""
     pom = checkout() / "pom.xml"
     folder = cache() / "jars" / hashlib.sha256(pom.read_bytes()).hexdigest()[:16]
     if not folder.is_dir():
         _fetch(pom, folder)
-    return f"{folder}/*"
+    return ":".join(str(jar) for jar in sorted(folder.glob("*.jar")))
 
 
 def _fetch(pom: Path, folder: Path) -> None:

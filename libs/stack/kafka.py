@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import os
 import signal
 import subprocess
 import time
 import uuid
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from libs.stack import jars
@@ -54,7 +56,9 @@ class Kafka:
 
     name = NAME
 
-    def __init__(self, folder: Folder, ports: Ports) -> None:
+    def __init__(self, folder: Folder, ports: Ports, options: Callable[[], tuple[str, ...]] = tuple) -> None:
+        """`options`: further options of the JVM, asked for at each start."""
+        self._options = options
         self._folder = folder
         self._ports = ports
         self.child = Child(NAME, folder.run, folder.logs / "kafka.log")
@@ -76,20 +80,18 @@ class Kafka:
 
     def begin(self) -> None:
         """Starts the broker without waiting for it; `ready` waits."""
-        java, classpath = jars.java(), jars.classpath()
         # Once it has run, clients know its port: a broker that comes back insists on it.
         self.port = self.port or self._ports.get("kafka")
         text = PROPERTIES.format(
             port=self.port, controller_port=self._ports.get("kafka-controller"), data=self._folder.kafka / "data"
         )
         self._properties.write_text(text)
-        command = [
-            java, "-Xmx512m", "-XX:+UseSerialGC", "-Djava.awt.headless=true",
-            f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.xml')}", "-cp", classpath,
-        ]  # fmt: skip
-        self._format(command)
+        java = [jars.java(), "-Xmx512m", "-XX:+UseSerialGC", "-Djava.awt.headless=true", *self._options()]
+        command = [*java, f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.xml')}"]
+        env = {**os.environ, "CLASSPATH": jars.classpath()}
+        self._format(command, env)
         words = ["kafka.Kafka", str(self._properties)]
-        self.child.spawn([*command, *words], words)
+        self.child.spawn([*command, *words], words, env)
 
     def ready(self) -> None:
         """Waits until the broker takes requests (it listens only after it has registered itself)."""
@@ -115,14 +117,14 @@ class Kafka:
         """kill -9, as a crash would; for tests."""
         self.child.end(signal.SIGKILL)
 
-    def _format(self, command: list[str]) -> None:
+    def _format(self, command: list[str], env: Mapping[str, str]) -> None:
         done = self._folder.kafka / "formatted"
         if done.exists():
             return
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A", 1)
         argv = ["kafka.tools.StorageTool", "format", "--standalone", "--ignore-formatted", "-t", cluster]
         said = subprocess.run(
-            [*command, *argv, "-c", str(self._properties)], capture_output=True, text=True, check=False
+            [*command, *argv, "-c", str(self._properties)], capture_output=True, text=True, check=False, env=env
         )
         if said.returncode != 0:
             raise StartFailed(f"Kafka's storage could not be made: {(said.stderr or said.stdout).strip()[-500:]}")

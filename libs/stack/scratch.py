@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from libs.stack.folders import Folder, held, is_held
+from libs.stack.folders import Folder, held, is_held, turn
 from libs.stack.privilege import elsewhere
 from libs.stack.stack import stop_orphans
 
@@ -22,8 +21,7 @@ def scratch(parent: Path) -> Iterator[Path]:
     their processes are stopped and their data removed."""
     parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     # One at a time, so that nobody takes a folder for dead in the moment before its owner holds it.
-    with (parent / "sweep.lock").open("a") as turn:
-        fcntl.flock(turn, fcntl.LOCK_EX)
+    with turn(parent / "sweep.lock"):
         for left in parent.iterdir():
             if left.is_dir() and not is_held(left / OWNER):
                 stop_orphans(Folder(left))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from libs.stack import processes
+from libs.stack import archive, processes
 from libs.stack.folders import Folder, held, home
 from libs.stack.kafka import Kafka
 from libs.stack.ports import Ports
@@ -16,6 +16,7 @@ from libs.stack.postgres import Postgres
 
 SERVERS = ("kafka", "postgres")
 OWNER = "owner"
+BRIEF = ("-XX:TieredStopAtLevel=1",)  # the JVM's first compiler only
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,16 @@ class Endpoints:
 class Stack:
     """A Kafka and a PostgreSQL in one data folder, held by this process. Blocking; from a loop use a thread.
 
-    A server whose address is given is somebody else's: it is neither started nor stopped."""
+    A server whose address is given is somebody else's: it is neither started nor stopped. A `brief` one starts with
+    less work and is slower afterwards: right for a test, wrong for a figure."""
 
-    def __init__(self, data_dir: Path | None = None, kafka_bootstrap: str = "", postgres_dsn: str = "") -> None:
+    def __init__(
+        self, data_dir: Path | None = None, kafka_bootstrap: str = "", postgres_dsn: str = "", brief: bool = False
+    ) -> None:
         self.folder = Folder((data_dir or home()).resolve())
         self._given = Endpoints(kafka_bootstrap, postgres_dsn)
         ports = Ports(self.folder.ports)
-        self.kafka = Kafka(self.folder, ports)
+        self.kafka = Kafka(self.folder, ports, lambda: (*archive.options(), *(BRIEF if brief else ())))
         self.postgres = Postgres(self.folder, ports)
         self._held = ExitStack()
         self._owns = False
