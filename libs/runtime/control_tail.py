@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError
 
 from libs.contracts.errors import CodecError
 from libs.governance.control import EMPTY, ControlView, apply, freshened
@@ -19,7 +18,7 @@ from libs.ledger.codec import decode_event
 from libs.runtime import kafka
 from libs.runtime.clock import boottime_ms
 from libs.runtime.logs import logger
-from libs.runtime.settings import ControlSettings, KafkaSettings, StartRefused
+from libs.runtime.settings import ControlSettings, KafkaSettings
 from libs.runtime.telemetry import Metrics
 
 TOPIC = "ledger.control"
@@ -106,6 +105,8 @@ class ControlTail:
         self._ready = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._was_fresh = False
+        self._stopping = False
+        self._complaint = ""
         self._log = logger(__name__)
 
     @property
@@ -148,6 +149,7 @@ class ControlTail:
             await self._ready.wait()
 
     async def stop(self) -> None:
+        self._stopping = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait((self._task,))
@@ -162,19 +164,17 @@ class ControlTail:
 
     async def _run(self, client: Any) -> None:
         """Follow for ever; a client that failed is replaced and goes on where the tail is."""
-        while True:
+        while not self._stopping:
             try:
                 if client is None:
                     client = await self._open()
                 await self._follow(client)
-            except asyncio.CancelledError:
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - boundary: the view goes stale, so all stops
+                self._complain(repr(error))  # the library's own cancellations come out here, too
+            if client is not None:
                 await kafka.stop(client)
-                raise
-            except (KafkaError, TimeoutError, OSError, StartRefused) as error:
-                self._log.warning("the control ledger cannot be read", error=repr(error))
-                if client is not None:
-                    await kafka.stop(client)
-                client = None
+            client = None
+            if not self._stopping:
                 self._tell(moved=False)
                 await asyncio.sleep(RETRY_S)
 
@@ -200,6 +200,12 @@ class ControlTail:
             if asking is not None:
                 asking.cancel()
 
+    def _complain(self, error: str) -> None:
+        """Once per cause: it is tried again twice a second."""
+        if error != self._complaint and not self._stopping:
+            self._log.warning("the control ledger cannot be read", error=error)
+        self._complaint = error
+
     def _take(self, records: Sequence[Any]) -> bool:
         """Fold records; say whether the view moved."""
         before = self._tail.cursor
@@ -215,6 +221,7 @@ class ControlTail:
         self._tail = tail
         if tail.confirmed_ms is not None:
             self._ready.set()
+            self._complaint = ""
 
     def _tell(self, moved: bool) -> None:
         fresh = self.fresh

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -42,8 +44,7 @@ def consumer(settings: KafkaSettings, client_id: str, **more: Any) -> Any:
 async def start(client: Any, settings: KafkaSettings) -> None:
     """Start a client within the limit. Raises StartRefused with a sentence for the operator."""
     try:
-        async with asyncio.timeout(settings.kafka_timeout_ms / 1000):
-            await client.start()
+        await _within(client.start(), settings.kafka_timeout_ms / 1000)
     except (TimeoutError, KafkaError, OSError) as error:
         await stop(client)
         raise StartRefused(
@@ -52,12 +53,22 @@ async def start(client: Any, settings: KafkaSettings) -> None:
 
 
 async def stop(client: Any, seconds: float = 5.0) -> None:
-    """Stop a client; one that does not stop in time is left to the end of the process."""
+    """Stop a client; one that does not stop in time is left behind."""
+    with suppress(TimeoutError, KafkaError, OSError):
+        await _within(client.stop(), seconds)
+
+
+async def _within(work: Coroutine[Any, Any, None], seconds: float) -> None:
+    """Wait so long and no longer: the library sometimes swallows a cancellation, which would make
+    `asyncio.timeout` wait for ever."""
+    task = asyncio.create_task(work)
     try:
-        async with asyncio.timeout(seconds):
-            await client.stop()
-    except (TimeoutError, KafkaError, OSError):
-        return
+        done, _ = await asyncio.wait((task,), timeout=seconds)
+    finally:
+        task.cancel()
+    if not done or task.cancelled():  # it also cancels itself at times
+        raise TimeoutError
+    task.result()
 
 
 def connection(settings: KafkaSettings) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from libs.contracts.proto.deedbook.status.v1 import status_pb2 as pb
 from libs.contracts.proto.deedbook.status.v1 import status_pb2_grpc
 from libs.runtime import rpc
 from libs.runtime.grpc_server import GrpcServer
-from libs.runtime.settings import GrpcSettings
+from libs.runtime.settings import GrpcSettings, StartRefused, load
 from libs.runtime.telemetry import Metrics
 
 ALICE = Principal("acme", "alice", ActorKind.HUMAN, (), ())
@@ -59,7 +59,7 @@ async def authenticate(header: str) -> Principal:
 
 @pytest.fixture
 async def server() -> AsyncIterator[GrpcServer]:
-    settings = GrpcSettings(grpc_call_timeout_ms=300, grpc_request_bytes_max=2048)
+    settings = load(GrpcSettings, grpc_call_timeout_ms=300, grpc_request_bytes_max=2048)
     made = GrpcServer(settings, authenticate, Metrics(CollectorRegistry()))
     made.add("deedbook.status.v1.StatusService", status_pb2_grpc.add_StatusServiceServicer_to_server, Probe())
     await made.start()
@@ -126,7 +126,8 @@ async def test_each_refusal_has_its_code_in_unary_and_stream(stub: Any, name: st
     assert (await stream.read()).intent.requester == "alice"
     for error in (unary, await refused(stream.read())):
         assert error.code() == status
-        assert dict(error.trailing_metadata() or ())[rpc.CODE_KEY] == code
+        trailing: Any = error.trailing_metadata()
+        assert dict(trailing)[rpc.CODE_KEY] == code
         assert "5b3c7d0a" not in str(error.details())
 
 
@@ -157,6 +158,6 @@ async def test_health_is_open_to_all_and_per_service(server: GrpcServer) -> None
 
 
 async def test_a_port_that_is_taken_is_named(server: GrpcServer) -> None:
-    settings = GrpcSettings(grpc_port=server.port)
-    with pytest.raises(Exception, match="DEED_GRPC_PORT"):
+    settings = load(GrpcSettings, grpc_port=server.port)
+    with pytest.raises(StartRefused, match="DEED_GRPC_PORT"):
         await GrpcServer(settings, authenticate, Metrics(CollectorRegistry())).start()
