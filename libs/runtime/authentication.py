@@ -29,11 +29,11 @@ class Authenticator:
         try:
             token = bearer(header.encode() if header else None)
             try:
-                return self._verifier.verify(token, self._keys.current, self._now_at())
+                return self._verifier.verify(token, self._keys.current(), self._now_at())
             except AuthRefused:
-                if not names_unknown_key(token, self._keys.current) or not await self._keys.look_again():
+                if not names_unknown_key(token, self._keys.current()) or not await self._keys.look_again():
                     raise
-                return self._verifier.verify(token, self._keys.current, self._now_at())
+                return self._verifier.verify(token, self._keys.current(), self._now_at())
         except AuthRefused as error:
             self._log.info("a caller was not authenticated", reason=error.reason)
             raise Unauthenticated from None

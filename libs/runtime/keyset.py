@@ -42,7 +42,6 @@ class KeySource:
         self._task: asyncio.Task[None] | None = None
         self._log = logger(__name__)
 
-    @property
     def current(self) -> KeySet:
         """The last good set, or one that believes nobody when that is too old."""
         return self._keys if self.readiness() == "" else NO_KEYS
