@@ -81,10 +81,10 @@ def reject_unknown(command: Command) -> Event:
     return Event(rejected, actor=actor_of(who), tenant=who.tenant, account="", trace_parent="", key=body.command_id)
 
 
-def remember(seen: tuple[bytes, ...], envelope: Envelope) -> tuple[bytes, ...]:
+def remember(seen: tuple[bytes, ...], envelope: Envelope, topic: str = TOPIC) -> tuple[bytes, ...]:
     """The commands that were answered, with the one that an own event answers, if any."""
     cause = envelope.cause
-    if cause.topic != TOPIC or cause.id in seen:
+    if cause.topic != topic or cause.id in seen:
         return seen
     return (*seen[1 - SEEN_MAX :], cause.id)
 

@@ -1,0 +1,164 @@
+"""What came of a call: an answer, none, a stop at the gate, or an owner that was lost.
+
+answer         READ_ONLY                KEYED, QUERYABLE, OPAQUE
+SUCCEEDED      succeeded                succeeded
+FAILED         transient: next attempt, while there are some (OPAQUE: never); else failed
+NOT_SENT       transient: next attempt, while there are some; else failed
+AMBIGUOUS      next attempt, else failed                in doubt
+owner lost     next attempt, else failed                in doubt
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from libs.contracts.events import (
+    AnswerStatus,
+    EffectClass,
+    ExecutionCancelled,
+    ExecutionExpired,
+    ExecutionFailed,
+    ExecutionInDoubt,
+    ExecutionRetryScheduled,
+    ExecutionSucceeded,
+    FailureCategory,
+    ToolAnswer,
+)
+from libs.governance.control import Tool
+from libs.ledger.service import Decision, Event, Recover, Stopped, World
+from services.execution.state import ExecutionState, Phase
+
+OWNER_ROLE = "resolver"
+QUIET_MARGIN_MS = 5_000  # after a call's time-out: what is on its way may still arrive at the tool
+_MS = 1_000
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """A call that did not succeed. `started_at` None = it was never started."""
+
+    code: str
+    category: FailureCategory
+    reason: str
+    started_at: int | None
+    duration_ms: int = 0
+    retry_after_ms: int = 0
+
+
+def on_answer(answer: ToolAnswer, attempt: int, state: ExecutionState, world: World) -> list[Decision]:
+    """The call of this attempt has ended. Answers of other attempts change nothing."""
+    if state.phase is not Phase.DISPATCHED or attempt != state.attempt:
+        return []
+    if answer.status is AnswerStatus.SUCCEEDED:
+        return [_succeeded(answer, state)]
+    sent = answer.status is not AnswerStatus.NOT_SENT
+    failure = Failure(
+        code=answer.code or "TOOL_FAILED",
+        category=answer.category,
+        reason=answer.reason,
+        started_at=answer.started_at if sent else None,
+        duration_ms=answer.duration_ms,
+        retry_after_ms=answer.retry_after_ms or 0,
+    )
+    if answer.status is AnswerStatus.AMBIGUOUS:
+        return [_ambiguous(failure, state, world, _quiet_until(answer, state, world))]
+    again = answer.category is FailureCategory.TRANSIENT and not (sent and _effect_class(state) is EffectClass.OPAQUE)
+    return [(again and _retry(failure, state, world)) or _failed(failure, state)]
+
+
+def on_recover(item: Recover, state: ExecutionState, world: World) -> list[Decision]:
+    """The lane was taken over. A dispatch that was not started is called by the lane as it stands; of one that was
+    started nobody knows."""
+    if state.phase is not Phase.DISPATCHED or item.attempt != state.attempt or not item.started:
+        return []
+    reason = "the worker that called the tool was lost before it recorded an answer"
+    failure = Failure("OWNER_LOST", FailureCategory.TRANSIENT, reason, item.first_started_at)
+    return [_ambiguous(failure, state, world, item.quiet_until_at)]
+
+
+def on_stopped(item: Stopped, state: ExecutionState) -> list[Decision]:
+    """The gate stopped the dispatch: provably not sent."""
+    if state.phase is not Phase.DISPATCHED or item.attempt != state.attempt:
+        return []
+    if item.code == "EXPIRED":
+        return [Event(ExecutionExpired(item.attempt, item.reason, True))]
+    by = "execution"
+    if item.code == "CANCELLED" and state.cancel is not None:
+        by = state.cancel.by
+    elif item.code == "APPROVAL_WITHDRAWN" and state.consent is not None:
+        by = state.consent.withdrawn_by
+    return [Event(ExecutionCancelled(item.attempt, item.code, item.reason, by, True))]
+
+
+def _succeeded(answer: ToolAnswer, state: ExecutionState) -> Event:
+    """The actual cost is the registry's price, unless the registry names the answer's field and it holds a sane one."""
+    cost = answer.cost_micros if answer.cost_micros is not None and answer.cost_micros >= 0 else state.price_micros
+    return Event(
+        ExecutionSucceeded(
+            attempt=state.attempt,
+            cost_micros=cost,
+            object_refs=answer.object_refs,
+            response_bytes=answer.response_bytes,
+            summary=answer.summary,
+            started_at=answer.started_at,
+            duration_ms=answer.duration_ms,
+            response_digest=answer.response_digest,
+            artifact=answer.artifact,
+            tokens=answer.tokens,
+        )
+    )
+
+
+def _ambiguous(failure: Failure, state: ExecutionState, world: World, quiet_until_at: int) -> Event:
+    if _effect_class(state) is EffectClass.READ_ONLY:
+        return _retry(failure, state, world) or _failed(failure, state)
+    return Event(
+        ExecutionInDoubt(
+            attempt=state.attempt,
+            code=failure.code,
+            reason=failure.reason,
+            quiet_until_at=quiet_until_at,
+            owner_role=OWNER_ROLE,
+        )
+    )
+
+
+def _retry(failure: Failure, state: ExecutionState, world: World) -> Event | None:
+    """Another attempt, if the registry grants one, nothing stopped the deed, and it may still start in time."""
+    tool = _tool(state, world)
+    withdrawn = state.consent is not None and state.consent.withdrawn_by
+    if tool is None or state.attempt >= tool.entry.attempts_max or state.cancelled_by or withdrawn:
+        return None
+    retry_at = world.now_at + max(_backoff_ms(tool, state), failure.retry_after_ms) * _MS
+    if retry_at >= state.deadline_at:
+        return None
+    first = state.first_started_at if state.first_started_at is not None else failure.started_at
+    return Event(ExecutionRetryScheduled(state.attempt + 1, retry_at, failure.code, failure.reason, first))
+
+
+def _backoff_ms(tool: Tool, state: ExecutionState) -> int:
+    """Doubling, capped, and spread by up to a quarter either way; the spread is the intent's own, so that nothing here
+    is random."""
+    entry, subject = tool.entry, state.subject
+    wait = min(entry.backoff_ms << min(state.attempt - 1, 20), entry.backoff_max_ms)
+    spread = subject.intent_id[state.attempt % 16] if subject else 128
+    return wait * (192 + spread // 2) // 256
+
+
+def _failed(failure: Failure, state: ExecutionState) -> Event:
+    return Event(ExecutionFailed(state.attempt, failure.code, failure.category, failure.reason, failure.duration_ms))
+
+
+def _quiet_until(answer: ToolAnswer, state: ExecutionState, world: World) -> int:
+    tool = _tool(state, world)
+    timeout_ms = state.call.timeout_ms if state.call else 0
+    quiet_ms = QUIET_MARGIN_MS + (tool.entry.quiet_ms if tool else 0)
+    return max(world.now_at, answer.started_at + timeout_ms * _MS) + quiet_ms * _MS
+
+
+def _tool(state: ExecutionState, world: World) -> Tool | None:
+    return world.control.tools.get(state.subject.tool) if state.subject else None
+
+
+def _effect_class(state: ExecutionState) -> EffectClass:
+    """The class that the dispatch was made under."""
+    return state.call.effect_class if state.call else EffectClass.OPAQUE

@@ -1,0 +1,159 @@
+"""What people and late workers say about a deed. Each command gets an event, a refusal too, unless it is a repeat."""
+
+from __future__ import annotations
+
+import msgspec
+
+from libs.contracts.events import (
+    ActorKind,
+    AnswerStatus,
+    Cancel,
+    CancelRequested,
+    CommandRejected,
+    ExecutionResolved,
+    LateAnswerRecorded,
+    LateResult,
+    Resolve,
+    ToolAnswer,
+)
+from libs.governance.commands import UNKNOWN, CancelMark, actor_of, may_see, reject, reject_unknown
+from libs.ledger.service import Command, Decision, Event, World
+from services.execution.answers import on_answer
+from services.execution.state import ExecutionState, Phase
+
+RESOLVING_ROLES = ("resolver", "operator")
+Answered = tuple[list[Decision], ExecutionState]
+
+
+def on_command(command: Command, state: ExecutionState, world: World) -> Answered:
+    """The decisions, and the state after them if more may follow from it."""
+    body = command.body
+    match body:
+        case Cancel():
+            return _cancel(command, body, state, world)
+        case Resolve():
+            return _resolve(command, body, state, world), state
+        case LateResult():
+            return _late(command, body, state, world), state
+        case _:
+            return [], state
+
+
+def reject_stranger(mark: CancelMark) -> Event:
+    """A noted cancellation turned out to be about no intent, or about somebody else's."""
+    rejected = CommandRejected(mark.command_id, Cancel.__name__, UNKNOWN, "there is no such intent")
+    return Event(rejected, tenant=mark.tenant, account="", trace_parent="")
+
+
+# -- Cancel
+
+
+def _cancel(command: Command, body: Cancel, state: ExecutionState, world: World) -> Answered:
+    who = body.principal
+    noted = CancelRequested(body.command_id, who.subject, body.reason)
+    if not state.known:
+        if state.cancel is not None:
+            return [reject_unknown(command)], state
+        # It may have overtaken its intent: note it and wait a while. Whether it is the intent's own is seen then.
+        account = who.accounts[0] if len(who.accounts) == 1 else ""
+        return [Event(noted, actor_of(who), who.tenant, account, "")], state
+    if not may_see(who, state.tenant, state.account):
+        return [reject_unknown(command)], state
+    if refusal := _may_not_cancel(state):
+        return [reject(command, *refusal)], state
+    mark = CancelMark(body.command_id, who.subject, body.reason, state.tenant, state.account, world.now_at)
+    return [Event(noted, actor_of(who))], msgspec.structs.replace(state, cancel=mark)
+
+
+def _may_not_cancel(state: ExecutionState) -> tuple[str, str] | None:
+    if state.ended:
+        return "ALREADY_ENDED", "the deed has ended"
+    if state.phase is Phase.IN_DOUBT:
+        return "IN_DOUBT", "the tool may have acted; only finding out ends a doubt"
+    if state.cancelled_by is not None:
+        return "ALREADY_REQUESTED", "it is being cancelled already"
+    return None
+
+
+# -- Resolve
+
+
+def _resolve(command: Command, body: Resolve, state: ExecutionState, world: World) -> list[Decision]:
+    who = body.principal
+    if not state.known or not may_see(who, state.tenant, state.account):
+        return [reject_unknown(command)]
+    if refusal := _may_not_resolve(body, state, world):
+        return [reject(command, *refusal)]
+    cost = state.price_micros if body.cost_micros is None else body.cost_micros
+    resolved = ExecutionResolved(
+        attempt=state.attempt,
+        applied=body.applied,
+        cost_micros=cost if body.applied else 0,
+        by=who.subject,
+        evidence=f"{body.evidence} ({body.reason})",
+        command_id=body.command_id,
+    )
+    return [Event(resolved, actor=actor_of(who))]
+
+
+def _may_not_resolve(body: Resolve, state: ExecutionState, world: World) -> tuple[str, str] | None:
+    if not set(RESOLVING_ROLES) & set(body.principal.roles):
+        return "ROLE_MISSING", f"needs one of the roles {', '.join(RESOLVING_ROLES)}"
+    if not body.reason.strip() or not body.evidence.strip():
+        return "REASON_MISSING", "a resolution needs a reason and its evidence"
+    if body.cost_micros is not None and body.cost_micros < 0:
+        return "COST_INVALID", "a cost is not negative"
+    if state.phase is Phase.RESOLVED:
+        return "ALREADY_RESOLVED", "the doubt is over already"
+    if state.ended:
+        return "ALREADY_ENDED", "the deed has ended"
+    if state.phase is not Phase.IN_DOUBT:
+        return "NOT_IN_DOUBT", "there is no doubt to resolve"
+    if not body.applied and world.now_at < state.quiet_until_at:
+        return "QUIET_PERIOD", "what was sent may still arrive; before the quiet period ends, absence proves nothing"
+    return None
+
+
+# -- LateResult
+
+
+def _late(command: Command, body: LateResult, state: ExecutionState, world: World) -> list[Decision]:
+    if body.principal.kind is not ActorKind.SYSTEM or state.attempt == 0:
+        return [reject_unknown(command)]
+    actor, answer = actor_of(body.principal), _with_cost(body.answer, state)
+    if state.phase is Phase.DISPATCHED and body.attempt == state.attempt:
+        return on_answer(body.answer, body.attempt, state, world)
+    late = LateAnswerRecorded(body.attempt, answer, state.ended and _contradicts(answer, state))
+    decisions: list[Decision] = [Event(late, actor)]
+    current = body.attempt == state.attempt or answer.status is AnswerStatus.SUCCEEDED
+    if state.phase is Phase.IN_DOUBT and current and answer.status is not AnswerStatus.AMBIGUOUS:
+        decisions.append(Event(_resolution(body, answer), actor))
+    return decisions
+
+
+def _resolution(body: LateResult, answer: ToolAnswer) -> ExecutionResolved:
+    applied = answer.status is AnswerStatus.SUCCEEDED
+    return ExecutionResolved(
+        attempt=body.attempt,
+        applied=applied,
+        cost_micros=(answer.cost_micros or 0) if applied else 0,
+        by=body.principal.subject,
+        evidence=f"the tool's own answer, which came late: {answer.summary or answer.reason}",
+        command_id=body.command_id,
+        object_refs=answer.object_refs,
+    )
+
+
+def _with_cost(answer: ToolAnswer, state: ExecutionState) -> ToolAnswer:
+    """A success costs the registry's price if the answer does not say what it cost."""
+    if answer.status is not AnswerStatus.SUCCEEDED or (answer.cost_micros is not None and answer.cost_micros >= 0):
+        return answer
+    return msgspec.structs.replace(answer, cost_micros=state.price_micros)
+
+
+def _contradicts(answer: ToolAnswer, state: ExecutionState) -> bool:
+    """Does it say other than the ledger did? An ambiguous answer says nothing."""
+    if answer.status is AnswerStatus.AMBIGUOUS:
+        return False
+    applied = answer.status is AnswerStatus.SUCCEEDED
+    return applied != state.applied or (applied and answer.cost_micros != state.cost_micros)

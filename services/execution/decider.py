@@ -1,0 +1,178 @@
+"""Do it, once; what happened? Dispatches when everything is there and still right at that very moment, and turns what
+comes of it into one ending, or into a doubt that only evidence ends.
+
+`state.py` says what is known, and asks for the call; `facts.py` folds it; `answers.py` judges what came of a call;
+`commands.py` is what people and late workers say.
+"""
+
+from __future__ import annotations
+
+from libs.contracts.events import (
+    Cancel,
+    ExecutionCancelled,
+    ExecutionDispatched,
+    ExecutionExpired,
+    ExecutionRefused,
+    IntentAccepted,
+    LateResult,
+    Resolve,
+    ValidatorResult,
+)
+from libs.governance.commands import Unreadable, read_command
+from libs.governance.gateway import evaluate, points_at_dispatch
+from libs.governance.subject import Subject, action_digest
+from libs.governance.validators import Ground, ground_for
+from libs.ledger.service import (
+    Command,
+    Dead,
+    Decision,
+    Due,
+    Event,
+    Fact,
+    Input,
+    Prepared,
+    Record,
+    Recover,
+    Result,
+    Stopped,
+    World,
+)
+from services.execution.answers import on_answer, on_recover, on_stopped
+from services.execution.commands import on_command, reject_stranger
+from services.execution.facts import evolve
+from services.execution.state import COMMAND_WAIT, INITIAL, ExecutionState, Phase, Terms, owner, react, waits
+
+__all__ = ["INITIAL", "ExecutionState", "decide", "evolve", "owner", "prepare", "react", "waits"]
+
+BY_SYSTEM = "execution"  # who called it off, when a switch did
+
+
+def decide(item: Input, state: ExecutionState, world: World) -> list[Decision]:
+    """Whatever came, the state says what is due."""
+    match item:
+        case Fact():
+            return _on_fact(item, state, world)
+        case Due():
+            return _on_due(state, world)
+        case Command(body=Unreadable() as body):
+            return [Dead(body.code, body.reason)]
+        case Command():
+            return _on_command(item, state, world)
+        case Result():
+            return on_answer(item.answer, item.attempt, state, world)
+        case Stopped():
+            return on_stopped(item, state)
+        case Recover():
+            return on_recover(item, state, world)
+
+
+def prepare(record: Record, world: World) -> Prepared:
+    """What concerns the deed itself is ours, and so is what nobody can read."""
+    return read_command(record, world, (Cancel, Resolve, LateResult), buries=True)
+
+
+def _on_fact(fact: Fact, state: ExecutionState, world: World) -> list[Decision]:
+    stranger = isinstance(fact.body, IntentAccepted) and state.cancel is not None and state.cancelled_by is None
+    refused: list[Decision] = [reject_stranger(state.cancel)] if stranger and state.cancel else []
+    return refused + _advance(state, world)
+
+
+def _on_due(state: ExecutionState, world: World) -> list[Decision]:
+    mark = state.cancel
+    if mark is not None and not state.known and world.now_at >= mark.noted_at + COMMAND_WAIT:
+        return [reject_stranger(mark)]
+    return _advance(state, world)
+
+
+def _on_command(command: Command, state: ExecutionState, world: World) -> list[Decision]:
+    if command.id in state.seen:
+        return []
+    decided, after = on_command(command, state, world)
+    return [*decided, *_advance(after, world)] if after is not state else decided
+
+
+def _advance(state: ExecutionState, world: World) -> list[Decision]:
+    """End what must not start, dispatch what may; otherwise it goes on waiting."""
+    if not state.ready:
+        return []
+    if stop := _stop(state, world):
+        return [stop]
+    if state.phase is Phase.RETRY and world.now_at < state.retry_at:
+        return []
+    return _dispatch(state, world)
+
+
+def _stop(state: ExecutionState, world: World) -> Event | None:
+    """What ends a deed that has not started: cancellation, withdrawn consent, expiry, a kill switch."""
+    subject, consent = state.subject, state.consent
+    assert subject is not None
+    if mark := state.cancelled_by:
+        return Event(ExecutionCancelled(state.attempt, "CANCELLED", mark.reason, mark.by, False))
+    if consent is not None and consent.withdrawn_by:
+        code, why, by = "APPROVAL_WITHDRAWN", consent.withdrawn_why, consent.withdrawn_by
+        return Event(ExecutionCancelled(state.attempt, code, why, by, False))
+    if world.now_at >= subject.expires_at:
+        return Event(ExecutionExpired(state.attempt, "it expired before its tool was called", False))
+    if consent is not None and world.now_at >= consent.expires_at:
+        return Event(ExecutionRefused(state.attempt, "APPROVAL_EXPIRED", "the approval is void by now", False))
+    switch = world.control.stopped_by(state.tenant, state.account, subject.tool, subject.capability)
+    if switch:
+        reason = f"{switch.code}: stopped by {switch.by}: {switch.reason}"
+        return Event(ExecutionCancelled(state.attempt, "KILLED", reason, BY_SYSTEM, False))
+    return None
+
+
+def _dispatch(state: ExecutionState, world: World) -> list[Decision]:
+    subject, terms = state.subject, state.terms
+    assert subject is not None
+    assert terms is not None
+    assert state.reservation_id is not None
+    ground = ground_for(world.control, state.tenant, subject.tool, world.now_at)
+    if ground.tool is not None and not world.dispatch_free(ground.tool.entry.effect_class):
+        return []
+    attempt = state.attempt + 1
+    points = points_at_dispatch(terms.effect, terms.cost_class)
+    evaluation = evaluate(points, subject, ground, attempt)
+    if refusal := _differs(state, subject, terms, ground):
+        return [_refuse(state, *refusal, evaluation.results)]
+    if blocking := evaluation.blocking:
+        return [_refuse(state, blocking.code, blocking.reason, evaluation.results)]
+    assert ground.tool is not None
+    assert ground.snapshot is not None
+    entry, consent = ground.tool.entry, state.consent
+    dispatched = ExecutionDispatched(
+        attempt=attempt,
+        tool=subject.tool,
+        tool_hash=entry.definition_hash,
+        server=entry.server,
+        action_digest=terms.action_digest,
+        effect_class=entry.effect_class,
+        timeout_ms=entry.timeout_ms,
+        reservation_id=state.reservation_id,
+        policy_hash=ground.snapshot.hash,
+        rechecks=evaluation.results,
+        approval_id=consent.id if consent else None,
+    )
+    return [Event(dispatched)]
+
+
+def _differs(state: ExecutionState, subject: Subject, terms: Terms, ground: Ground) -> tuple[str, str] | None:
+    """Is what would run still what was validated, approved and paid for?"""
+    if ground.tool is None:
+        return "TOOL_UNKNOWN", "the tool is no longer registered"
+    entry = ground.tool.entry
+    if entry.definition_hash != terms.tool_hash:
+        return "TOOL_CHANGED", "the tool's definition is another one than was validated"
+    if (entry.effect, entry.cost_class) != (terms.effect, terms.cost_class):
+        return "TOOL_CHANGED", "the registry counts the tool otherwise than when it was validated"
+    if entry.price_micros > terms.price_micros:
+        return "PRICE_CHANGED", "the tool may cost more than was set aside"
+    digest = action_digest(subject, entry.definition_hash, terms.target, terms.policy_hash)
+    agreed = digest if state.consent is None else state.consent.action_digest
+    if digest != terms.action_digest or digest != agreed:
+        return "DIGEST_MISMATCH", "the action is another one than was validated and approved"
+    return None
+
+
+def _refuse(state: ExecutionState, code: str, reason: str, results: tuple[ValidatorResult, ...]) -> Event:
+    return Event(ExecutionRefused(state.attempt, code, reason, False, results))

@@ -1,0 +1,180 @@
+"""What execution knows of an intent, what that waits for, and what it asks for.
+
+    gathering --all there--> READY --> DISPATCHED --> ENDED
+                               ^            |----> RETRY (READY again, later)
+                               +------------+----> IN_DOUBT --> RESOLVED
+    gathering --decided elsewhere: blocked, denied, cancelled, expired--> CLOSED
+
+READY is not stored: it is what is there.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from libs.contracts.events import CostClass, EffectClass, EffectKind
+from libs.governance.commands import CancelMark
+from libs.governance.subject import Subject
+from libs.ledger.service import Effect, Waiting, WaitKind
+
+COMMAND_WAIT = 30_000_000  # microseconds that a cancellation waits for an intent that is not known yet
+
+
+class Phase(StrEnum):
+    """Where the deed is, by execution's own events, or CLOSED when it was decided elsewhere."""
+
+    OPEN = "OPEN"
+    DISPATCHED = "DISPATCHED"
+    RETRY = "RETRY"
+    IN_DOUBT = "IN_DOUBT"
+    RESOLVED = "RESOLVED"
+    ENDED = "ENDED"
+    CLOSED = "CLOSED"
+
+
+class Terms(msgspec.Struct, frozen=True):
+    """What validation allowed."""
+
+    action_digest: bytes
+    tool_hash: bytes
+    target: str
+    policy_hash: bytes
+    price_micros: int
+    cost_class: CostClass
+    effect: EffectKind
+    human_required: bool
+
+
+class Consent(msgspec.Struct, frozen=True):
+    """The approval that people gave, and who took it back, if somebody did."""
+
+    id: bytes
+    action_digest: bytes
+    expires_at: int
+    withdrawn_by: str = ""
+    withdrawn_why: str = ""
+
+
+class Call(msgspec.Struct, frozen=True):
+    """The dispatch that is under way."""
+
+    server: str
+    effect_class: EffectClass
+    timeout_ms: int
+
+
+class ExecutionState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One deed. `attempt`: the last that was dispatched. `applied`, `cost_micros`: how it ended, by the last word."""
+
+    phase: Phase = Phase.OPEN
+    tenant: str = ""
+    account: str = ""
+    trace_parent: str = ""
+    subject: Subject | None = None
+    terms: Terms | None = None
+    consent: Consent | None = None
+    reservation_id: bytes | None = None
+    cancel: CancelMark | None = None
+    call: Call | None = None
+    attempt: int = 0
+    retry_at: int = 0
+    first_started_at: int | None = None
+    quiet_until_at: int = 0
+    price_micros: int = 0
+    applied: bool = False
+    cost_micros: int = 0
+    seen: tuple[bytes, ...] = ()
+
+    @property
+    def known(self) -> bool:
+        """Has the intent been accepted, as far as we have read?"""
+        return bool(self.tenant)
+
+    @property
+    def open(self) -> bool:
+        """May there still be something to carry out? Only then its content is kept."""
+        return self.phase in (Phase.OPEN, Phase.DISPATCHED, Phase.RETRY)
+
+    @property
+    def ended(self) -> bool:
+        """Is it over, as far as execution knows?"""
+        return self.phase in (Phase.ENDED, Phase.RESOLVED, Phase.CLOSED)
+
+    @property
+    def ready(self) -> bool:
+        """Is everything there that a dispatch needs?"""
+        if self.phase not in (Phase.OPEN, Phase.RETRY) or self.terms is None:
+            return False
+        agreed = self.consent is not None or not self.terms.human_required
+        return agreed and self.subject is not None and self.reservation_id is not None
+
+    @property
+    def cancelled_by(self) -> CancelMark | None:
+        """The cancellation that counts."""
+        mark, subject = self.cancel, self.subject
+        if mark is None or subject is None or not mark.applies(self.tenant, self.account, subject.actor):
+            return None
+        return mark
+
+    @property
+    def deadline_at(self) -> int:
+        """The moment after which nothing may start."""
+        assert self.subject is not None
+        consent = self.consent
+        return min(self.subject.expires_at, consent.expires_at) if consent else self.subject.expires_at
+
+
+INITIAL = ExecutionState()
+
+
+# -- what the lane asks
+
+
+def owner(state: ExecutionState) -> tuple[str, str, str]:
+    """Tenant, account and trace of the intent."""
+    return state.tenant, state.account, state.trace_parent
+
+
+def waits(state: ExecutionState) -> Waiting | None:
+    """What the deed waits for, and until when."""
+    if state.phase is Phase.DISPATCHED:
+        return Waiting(WaitKind.DISPATCHED, state.attempt, why="the tool's answer")
+    if state.phase is Phase.IN_DOUBT:
+        return Waiting(WaitKind.TIMER, state.attempt, why="a person to find out what happened", owner="resolver")
+    if state.ready:
+        if state.phase is Phase.RETRY:
+            return Waiting(WaitKind.READY, state.attempt, state.retry_at, why="the next attempt")
+        return Waiting(WaitKind.READY, state.attempt, state.deadline_at, why="its turn")
+    if state.cancel is not None and not state.known:
+        return Waiting(WaitKind.TIMER, due_at=state.cancel.noted_at + COMMAND_WAIT, why="the intent to cancel")
+    return None
+
+
+def react(state: ExecutionState) -> Effect | None:
+    """The call that a dispatched deed asks for. A cancellation or withdrawal that came since stops it at the gate."""
+    subject, call = state.subject, state.call
+    if state.phase is not Phase.DISPATCHED or subject is None or call is None:
+        return None
+    stop_code, stop_reason = "", ""
+    if mark := state.cancelled_by:
+        stop_code, stop_reason = "CANCELLED", mark.reason
+    elif state.consent is not None and state.consent.withdrawn_by:
+        stop_code, stop_reason = "APPROVAL_WITHDRAWN", state.consent.withdrawn_why
+    return Effect(
+        key=subject.intent_id,
+        attempt=state.attempt,
+        tool=subject.tool,
+        server=call.server,
+        arguments=subject.arguments,
+        effect_class=call.effect_class,
+        timeout_ms=call.timeout_ms,
+        expires_at=state.deadline_at,
+        tenant=state.tenant,
+        account=state.account,
+        capability=subject.capability,
+        trace_parent=state.trace_parent,
+        stop_code=stop_code,
+        stop_reason=stop_reason,
+    )
