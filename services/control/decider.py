@@ -1,21 +1,21 @@
-"""Which switches, policies, budgets and tools are in force? Turns commands of operators into the control ledger.
+"""What shall be in force? Takes an operator's change, or refuses it, and says so on the control ledger.
 
-Each switch, tool, server, budget, policy, limit, flag and breaker is a key of its own. What one refers to need not
-exist yet: whoever uses it looks then, and refuses.
+Control decides about each thing by itself (a switch, a tool, a budget) and without a view of what is in force: it makes
+that view, so it must work when everybody else has to wait for one. What a thing refers to need not exist yet: whoever
+uses it looks then, and refuses.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
-from libs.contracts.errors import CodecError
 from libs.contracts.events import (
     AcceptTool,
-    ActorKind,
     BreakerChanged,
+    BreakerState,
     BudgetDefined,
     BudgetRemoved,
     CommandRejected,
@@ -23,6 +23,7 @@ from libs.contracts.events import (
     FlagSet,
     FlipSwitch,
     PolicyPublished,
+    Principal,
     PublishPolicy,
     QuarantineTool,
     RateLimitSet,
@@ -42,124 +43,201 @@ from libs.contracts.events import (
     ToolRegistered,
     ToolRemoved,
 )
-from libs.governance.commands import Unreadable, actor_of, remember
-from libs.governance.identity import entity_id, submission_id
-from libs.ledger.codec import decode_message
-from libs.ledger.service import Command, Dead, Decision, Event, Fact, Input, Prepared, Record, World
-from services.control.checks import check
+from libs.governance.commands import Unreadable, actor_of
+from libs.ledger.service import Command, Dead, Decision, Event, Fact, Input, World
+from services.control.reading import Change, Refused
 
-TOPIC = "control.commands"
-ROLES = ("operator", "admin")
+SEEN_MAX = 16  # commands about one thing that are recognised when they come again
 
 
-class Row(msgspec.Struct, frozen=True):
-    """What a command becomes: its event, the key it concerns, and whether Deedbook's own services may give it."""
+class Pin(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A registered tool. `quarantined` "" = in use; `observed_hash`: of the definition that its server offered."""
 
-    event: type[Any]
-    key: Callable[[Any], tuple[str, ...]]
-    needs_present: bool = False
-    by_services: bool = False
-
-
-def _budget_key(body: Any) -> tuple[str, ...]:
-    return "budget", body.kind, body.id, body.cost_class or "", body.period
-
-
-ROWS: Final[Mapping[type, Row]] = {
-    FlipSwitch: Row(SwitchFlipped, lambda b: ("switch", b.kind, b.id)),
-    RegisterTool: Row(ToolRegistered, lambda b: ("tool", b.tool)),
-    RemoveTool: Row(ToolRemoved, lambda b: ("tool", b.tool), needs_present=True),
-    AcceptTool: Row(ToolAccepted, lambda b: ("tool", b.tool), needs_present=True),
-    QuarantineTool: Row(ToolQuarantined, lambda b: ("tool", b.tool), needs_present=True, by_services=True),
-    RegisterServer: Row(ServerRegistered, lambda b: ("server", b.server)),
-    RemoveServer: Row(ServerRemoved, lambda b: ("server", b.server), needs_present=True),
-    DefineBudget: Row(BudgetDefined, _budget_key),
-    RemoveBudget: Row(BudgetRemoved, _budget_key, needs_present=True),
-    PublishPolicy: Row(PolicyPublished, lambda b: ("policy", b.tenant)),
-    SetRateLimit: Row(RateLimitSet, lambda b: ("rate_limit", b.kind, b.id)),
-    SetFlag: Row(FlagSet, lambda b: ("flag", b.level, b.id, b.name)),
-    ReportBreaker: Row(BreakerChanged, lambda b: ("breaker", b.server), by_services=True),
-}
+    definition_hash: bytes
+    quarantined: str = ""
+    observed_hash: bytes | None = None
 
 
 class ControlState(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One thing in force. `hashes`: of the definitions of a tool that may be accepted."""
+    """What is known of one thing. `holds`: it is set, registered or stopped; `seen`: the last commands about it."""
 
-    present: bool = False
-    hashes: tuple[bytes, ...] = ()
+    holds: bool = False
+    tool: Pin | None = None
+    breaker: BreakerState = BreakerState.CLOSED
+    until_at: int | None = None
     seen: tuple[bytes, ...] = ()
 
 
 INITIAL = ControlState()
+_CHANGES: Mapping[type, type] = {
+    AcceptTool: ToolAccepted,
+    DefineBudget: BudgetDefined,
+    FlipSwitch: SwitchFlipped,
+    PublishPolicy: PolicyPublished,
+    QuarantineTool: ToolQuarantined,
+    RegisterServer: ServerRegistered,
+    RegisterTool: ToolRegistered,
+    RemoveBudget: BudgetRemoved,
+    RemoveServer: ServerRemoved,
+    RemoveTool: ToolRemoved,
+    ReportBreaker: BreakerChanged,
+    SetFlag: FlagSet,
+    SetRateLimit: RateLimitSet,
+}
+_NOTHING_THERE: Mapping[type, tuple[str, str]] = {
+    FlipSwitch: ("NOT_STOPPED", "the switch was not closed"),
+    RemoveBudget: ("UNKNOWN_BUDGET", "there is no such budget"),
+    RemoveServer: ("UNKNOWN_SERVER", "the server is not registered"),
+    RemoveTool: ("UNKNOWN_TOOL", "the tool is not registered"),
+    SetFlag: ("UNKNOWN_FLAG", "the flag is not set at this level"),
+    SetRateLimit: ("UNKNOWN_RATE_LIMIT", "there is no such limit"),
+}
+
+
+# -- decisions
 
 
 def decide(item: Input, state: ControlState, world: World) -> list[Decision]:
-    """Each command becomes its event or a refusal, once."""
-    match item:
-        case Command(body=Unreadable() as unreadable):
-            return [Dead(unreadable.code, unreadable.reason)]
-        case Command() if item.id not in state.seen:
-            return [_answer(item.body, state)]
+    """Each command gives one event, a refusal too; a repeat gives nothing."""
+    if not isinstance(item, Command) or item.id in state.seen:
+        return []
+    match item.body:
+        case Unreadable() as body:
+            return [_unreadable(item.id, body), Dead(body.code, body.reason)]
+        case Refused() as body:
+            return [_rejected(item.id, body.name, body.principal, (body.code, body.reason))]
+        case change:
+            return [_answer(change, state)]
+
+
+def _answer(change: Change, state: ControlState) -> Event:
+    objection = _objection(change, state)
+    if objection is not None:
+        return _rejected(change.command_id, type(change).__name__, change.principal, objection)
+    kind: Any = _CHANGES[type(change)]
+    given = {name: getattr(change, name) for name in kind.__struct_fields__ if name != "by"}
+    return _event(kind(by=change.principal.subject, **given), change.principal)
+
+
+def _objection(change: Change, state: ControlState) -> tuple[str, str] | None:
+    """Code and reason of what stands against a change; None = nothing does."""
+    match change:
+        case RegisterTool():
+            return _against_registering(change, state.tool)
+        case AcceptTool():
+            return _against_accepting(change, state.tool)
+        case QuarantineTool():
+            return _against_quarantine(change, state.tool)
+        case ReportBreaker() if not _is_news(change, state):
+            return "UNCHANGED", f"the breaker is {state.breaker} already"
+        case _ if _undoes_nothing(change, state):
+            return _NOTHING_THERE[type(change)]
         case _:
-            return []
+            return None
 
 
-def evolve(state: ControlState, fact: Fact) -> ControlState:
-    """Own events only; control reads no other ledger."""
-    match fact.body:
-        case ToolRegistered(entry=entry):
-            changed = ControlState(True, (entry.definition_hash,))
-        case ToolQuarantined(observed_hash=observed):
-            changed = ControlState(True, (*state.hashes[:1], *((observed,) if observed else ())))
-        case ToolAccepted(definition_hash=accepted):
-            changed = ControlState(True, (accepted,))
-        case ToolRemoved() | ServerRemoved() | BudgetRemoved():
-            changed = ControlState()
-        case CommandRejected():
-            changed = state
-        case body if type(body) in _EVENTS:
-            changed = ControlState(True)
+def _undoes_nothing(change: Change, state: ControlState) -> bool:
+    """Is it meant to undo what was never done? A mistyped name would otherwise look like a success."""
+    match change:
+        case RemoveTool():
+            return state.tool is None
+        case RemoveServer() | RemoveBudget() | FlipSwitch(stopped=False) | SetFlag(value=None):
+            return not state.holds
+        case SetRateLimit(permits=None):
+            return not state.holds
         case _:
-            return state
-    return msgspec.structs.replace(changed, seen=remember(state.seen, fact.envelope, TOPIC))
+            return False
 
 
-def prepare(record: Record, world: World) -> Prepared:
-    """The command in a record, under the key of what it concerns."""
-    if record.topic != TOPIC:
-        return Prepared(None)
-    try:
-        body: Any = decode_message(record.value, record.topic)
-    except CodecError as error:
-        key = submission_id(record.topic, record.partition, record.offset)
-        return Prepared(Command(key=key, body=Unreadable(error.code, str(error)), record=record, id=key))
-    key = entity_id(*ROWS[type(body)].key(body))
-    return Prepared(Command(key=key, body=body, record=record, id=body.command_id))
+def _against_registering(change: RegisterTool, tool: Pin | None) -> tuple[str, str] | None:
+    """A new entry may replace an old one, its definition too. But a quarantine ends only if somebody says so: by
+    accepting, by removing, or by registering the very definition that was observed."""
+    if tool is None or not tool.quarantined or change.entry.definition_hash == tool.observed_hash:
+        return None
+    return "TOOL_QUARANTINED", f"the tool waits for acceptance: {tool.quarantined}"
 
 
-def _answer(body: Any, state: ControlState) -> Event:
-    who, row = body.principal, ROWS[type(body)]
-    refusal = _may_not(body, row, state) or check(body)
-    if refusal:
-        content: Any = CommandRejected(body.command_id, type(body).__name__, *refusal)
-    else:
-        named = {name: getattr(body, name) for name in row.event.__struct_fields__ if name != "by"}
-        content = row.event(**named, by=who.subject)
-    return Event(content, actor=actor_of(who), tenant=who.tenant, account="", trace_parent="")
-
-
-def _may_not(body: Any, row: Row, state: ControlState) -> tuple[str, str] | None:
-    who = body.principal
-    service = row.by_services and who.kind is ActorKind.SYSTEM
-    if not service and not set(ROLES) & set(who.roles):
-        return "ROLE_MISSING", f"needs one of the roles {', '.join(ROLES)}"
-    if not body.reason.strip():
-        return "REASON_MISSING", "a change needs a reason"
-    if row.needs_present and not state.present:
-        return "NOT_FOUND", "there is no such thing to change"
-    if isinstance(body, AcceptTool) and body.definition_hash not in state.hashes:
-        return "DEFINITION_HASH", "that definition was neither registered nor seen at the tool's server"
+def _against_accepting(change: AcceptTool, tool: Pin | None) -> tuple[str, str] | None:
+    """Accepted is what was registered, or what was observed; not a definition that nobody here has seen."""
+    if tool is None:
+        return _NOTHING_THERE[RemoveTool]
+    if not tool.quarantined:
+        return "NOT_QUARANTINED", "the tool is in use"
+    if change.definition_hash not in (tool.definition_hash, tool.observed_hash):
+        return "DEFINITION_UNKNOWN", "neither the registered definition nor the one observed has this hash"
     return None
 
 
-_EVENTS = frozenset(row.event for row in ROWS.values())
+def _against_quarantine(change: QuarantineTool, tool: Pin | None) -> tuple[str, str] | None:
+    if tool is None:
+        return _NOTHING_THERE[RemoveTool]
+    if tool.quarantined == change.code and tool.observed_hash == change.observed_hash:
+        return "UNCHANGED", "the tool is in quarantine for this already"
+    if not tool.quarantined and change.observed_hash == tool.definition_hash:
+        return "UNCHANGED", "what was observed is what is registered"
+    return None
+
+
+def _is_news(change: ReportBreaker, state: ControlState) -> bool:
+    """Every worker reports; only another state, or a later end, says something new."""
+    if change.state is not state.breaker:
+        return True
+    return change.state is BreakerState.OPEN and (change.until_at or 0) > (state.until_at or 0)
+
+
+def _rejected(command_id: bytes, name: str, who: Principal, objection: tuple[str, str]) -> Event:
+    return _event(CommandRejected(command_id, name, *objection), who)
+
+
+def _event(body: Any, who: Principal) -> Event:
+    return Event(body, actor=actor_of(who), tenant=who.tenant, account="", trace_parent="")
+
+
+def _unreadable(key: bytes, body: Unreadable) -> Event:
+    """Nobody knows who sent it or what for; the original bytes are in the dead letter."""
+    return Event(CommandRejected(key, "", body.code, body.reason), tenant="", account="", trace_parent="")
+
+
+# -- state
+
+
+def evolve(state: ControlState, fact: Fact) -> ControlState:
+    """Own events only; each remembers the command that it answers."""
+    body = fact.body
+    changed: dict[str, Any] = {}
+    match body:
+        case SwitchFlipped():
+            changed["holds"] = body.stopped
+        case FlagSet():
+            changed["holds"] = body.value is not None
+        case RateLimitSet():
+            changed["holds"] = body.permits is not None
+        case BudgetDefined() | ServerRegistered() | PolicyPublished():
+            changed["holds"] = True
+        case BudgetRemoved() | ServerRemoved():
+            changed["holds"] = False
+        case BreakerChanged():
+            changed.update(breaker=body.state, until_at=body.until_at)
+        case ToolRegistered() | ToolRemoved() | ToolAccepted() | ToolQuarantined():
+            changed["tool"] = _pin(state.tool, body)
+        case CommandRejected():
+            pass
+        case _:
+            return state
+    return msgspec.structs.replace(state, seen=_remember(state.seen, body.command_id), **changed)
+
+
+def _pin(tool: Pin | None, body: ToolRegistered | ToolRemoved | ToolAccepted | ToolQuarantined) -> Pin | None:
+    match body:
+        case ToolRegistered():
+            return Pin(body.entry.definition_hash)
+        case ToolAccepted() if tool is not None:
+            return Pin(body.definition_hash)
+        case ToolQuarantined() if tool is not None:
+            return msgspec.structs.replace(tool, quarantined=body.code, observed_hash=body.observed_hash)
+        case _:
+            return None
+
+
+def _remember(seen: tuple[bytes, ...], command_id: bytes) -> tuple[bytes, ...]:
+    return seen if command_id in seen else (*seen[1 - SEEN_MAX :], command_id)
