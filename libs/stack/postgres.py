@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from libs.stack.errors import MissingTool, StartFailed
@@ -48,9 +49,10 @@ class Postgres:
 
     name = NAME
 
-    def __init__(self, folder: Folder, ports: Ports) -> None:
+    def __init__(self, folder: Folder, ports: Ports, find_way: Callable[[Path, Path], Way] = way) -> None:
         self._folder = folder
         self._ports = ports
+        self._find_way = find_way
         self._way: Way | None = None
         self.child = Child(NAME, folder.run, folder.logs / "postgres.log")
         self.port = 0
@@ -89,7 +91,7 @@ class Postgres:
 
     def _prepare(self) -> Way:
         if self._way is None:
-            self._way = way(self._folder.postgres, programs())
+            self._way = self._find_way(self._folder.postgres, programs())
         return self._way
 
     def _initdb(self, how: Way) -> None:

@@ -1,4 +1,5 @@
-"""PostgreSQL refuses to run as root. This finds a way that needs no new user and no rights beyond what is there."""
+"""PostgreSQL refuses to run as root, or as a user without a name. This finds a way that needs no new user and no rights
+beyond what is there."""
 
 from __future__ import annotations
 
@@ -12,7 +13,6 @@ from pathlib import Path
 
 from libs.stack.errors import MissingTool
 
-NAMESPACE = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
 ORDINARY_USERS = ("postgres", "nobody")
 
 
@@ -29,27 +29,31 @@ class Way:
 
 def way(place: Path, programs: Path) -> Way:
     """How PostgreSQL's programs (in the folder `programs`) are run here, with data in or instead of `place`."""
-    if os.geteuid() != 0:
+    if os.geteuid() != 0 and _is_known(os.geteuid()):
         return Way((), place, programs)
-    if namespaces_work():
-        return Way(NAMESPACE, place, programs)
+    inside = namespace()
+    if inside:
+        return Way(inside, place, programs)
     return other_user(place, programs)
 
 
-def namespaces_work() -> bool:
-    """Inside a user namespace root is seen as an ordinary user, and the files stay root's outside."""
-    if shutil.which("unshare") is None:
-        return False
-    return subprocess.run([*NAMESPACE, "true"], capture_output=True, check=False).returncode == 0
+def namespace() -> tuple[str, ...]:
+    """Inside a user namespace we are seen as an ordinary user, and the files stay ours outside. The user must have a
+    name, since initdb looks it up. Empty when this machine does not allow it."""
+    user = next((found for name in ORDINARY_USERS if (found := _user(name)) is not None), None)
+    if user is None or shutil.which("unshare") is None:
+        return ()
+    prefix = ("unshare", "--user", f"--map-user={user.pw_uid}", f"--map-group={user.pw_gid}")
+    return prefix if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode == 0 else ()
 
 
 def other_user(place: Path, programs: Path) -> Way:
     """Runs as a user that exists already, in a folder which that user can reach."""
     user = next((found for name in ORDINARY_USERS if (found := _user(name)) is not None), None)
-    if user is None or shutil.which("setpriv") is None:
+    if user is None or os.geteuid() != 0 or shutil.which("setpriv") is None:
         raise MissingTool(
-            "PostgreSQL refuses to run as root, and here are neither user namespaces (`unshare`) nor `setpriv` with an"
-            " ordinary user: run as an ordinary user, or set DEED_POSTGRES_DSN to a PostgreSQL that runs."
+            "PostgreSQL refuses to run as root or as a user without a name, and here are neither user namespaces"
+            " (`unshare`) nor `setpriv`: run as an ordinary user, or set DEED_POSTGRES_DSN to a PostgreSQL that runs."
         )
     prefix = ("setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups")
     owner = (user.pw_uid, user.pw_gid)
@@ -93,3 +97,11 @@ def _user(name: str) -> pwd.struct_passwd | None:
         return pwd.getpwnam(name)
     except KeyError:
         return None
+
+
+def _is_known(uid: int) -> bool:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True

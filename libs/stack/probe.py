@@ -13,7 +13,7 @@ async def is_ready(port: int) -> tuple[bool, str]:
     """(ready, why not)."""
     try:
         async with asyncio.timeout(ANSWER_S):
-            return _read(await _get(port))
+            return read_answer(await _get(port))
     except (TimeoutError, OSError) as error:
         return False, "no answer yet" if isinstance(error, ConnectionRefusedError) else f"no answer ({error})"
 
@@ -33,7 +33,8 @@ async def _get(port: int) -> str:
             await writer.wait_closed()
 
 
-def _read(answer: str) -> tuple[bool, str]:
+def read_answer(answer: str) -> tuple[bool, str]:
+    """(ready, why not) of a whole HTTP answer."""
     head, _, body = answer.partition("\r\n\r\n")
     status = head.split(" ", 2)[1:2]
     return status == ["200"], "" if status == ["200"] else body.strip()[:200] or "not ready"

@@ -16,17 +16,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from libs.stack import restarts
-from libs.stack.databases import create_database
 from libs.stack.errors import StackError
 from libs.stack.folders import home
 from libs.stack.kafka import Kafka
 from libs.stack.postgres import Postgres
+from libs.stack.prepare import prepare
 from libs.stack.probe import is_ready
 from libs.stack.processes import Child
 from libs.stack.report import Line, Report, save
 from libs.stack.shapes import SHAPES, WORKERS, Plan, Row, argv, environment
 from libs.stack.stack import Endpoints, Stack
-from libs.stack.topics import LANES, create_topics
+from libs.stack.topics import LANES
 
 TICK_S = 0.1
 PROBE_EVERY_S = 0.25
@@ -92,8 +92,7 @@ class Supervisor:
         ends = await asyncio.to_thread(self._stack.start)
         self._watched = [_server(server) for server in self._stack.ours]
         self._say("starting", "making topics and databases")
-        databases = (create_database(ends.postgres_dsn, name) for name in self._plan.databases)
-        await asyncio.gather(create_topics(ends.kafka_bootstrap, self._plan.lanes), *databases)
+        await prepare(ends, self._plan)
         return ends
 
     def _start(self, ends: Endpoints) -> None:

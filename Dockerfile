@@ -1,0 +1,22 @@
+# One image for every process; compose and the chart choose by the command.
+FROM python:3.13-slim AS packages
+ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy
+RUN pip install --no-cache-dir uv==0.13.9 && python -m venv /opt/deedbook
+WORKDIR /src
+COPY pyproject.toml requirements.lock ./
+# What the processes need, without the tools of developers, at the versions and hashes of the one lock file.
+RUN uv pip compile -q --universal --generate-hashes --no-header --python-version 3.11 -c requirements.lock \
+        pyproject.toml -o run.lock \
+    && grep -oE 'sha256:[0-9a-f]{64}' requirements.lock | sort -u > known \
+    && ! grep -oE 'sha256:[0-9a-f]{64}' run.lock | grep -qvFf known \
+    && VIRTUAL_ENV=/opt/deedbook uv pip sync --require-hashes run.lock
+
+FROM python:3.13-slim
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin deedbook \
+    && install -d -o deedbook -g deedbook -m 700 /var/lib/deedbook /var/lib/deedbook-keys
+COPY --from=packages /opt/deedbook /opt/deedbook
+COPY libs /app/libs
+COPY services /app/services
+ENV PATH=/opt/deedbook/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+WORKDIR /app
+USER 10001
