@@ -9,7 +9,7 @@ from libs.ledger.service import Service
 from services.approval import decider as approval
 from services.approval.state import ApprovalState
 from services.budget import decider as budget
-from services.control import decider as control
+from services.control import service as control
 from services.execution import decider as execution
 from services.execution.state import ExecutionState
 from services.intake import decider as intake
@@ -20,7 +20,7 @@ from services.status import view
 from services.validation import decider as validation
 
 INTAKE, VALIDATION, APPROVAL = "ledger.intake", "ledger.validation", "ledger.approval"
-BUDGET, EXECUTION, OUTCOME, CONTROL = "ledger.budget", "ledger.execution", "ledger.outcome", "ledger.control"
+BUDGET, EXECUTION, OUTCOME = "ledger.budget", "ledger.execution", "ledger.outcome"
 
 TABLE: Final[Mapping[str, Service]] = {
     "intake": Service(
@@ -93,18 +93,7 @@ TABLE: Final[Mapping[str, Service]] = {
         decide=outcome.decide,
         evolve=outcome.evolve,
     ),
-    "control": Service(
-        name="control",
-        writes=CONTROL,
-        reads=(),
-        commands=("control.commands",),
-        initial=control.INITIAL,
-        state_type=control.ControlState,
-        decide=control.decide,
-        evolve=control.evolve,
-        prepare=control.prepare,
-        needs_control=False,
-    ),
+    "control": control.SERVICE,
     "status": Service(
         name="status",
         writes=None,
