@@ -25,17 +25,17 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x64\x65\x65\x64\x62ook/status/v1/status.proto\x12\x12\x64\x65\x65\x64\x62ook.status.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x1f\n\nGetRequest\x12\x11\n\tintent_id\x18\x01 \x01(\t\"9\n\x0bGetResponse\x12*\n\x06intent\x18\x01 \x01(\x0b\x32\x1a.deedbook.status.v1.Intent\"X\n\x0bListRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x16\n\tpage_size\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\npage_token\x18\x03 \x01(\tB\x0c\n\n_page_size\"T\n\x0cListResponse\x12+\n\x07intents\x18\x01 \x03(\x0b\x32\x1a.deedbook.status.v1.Intent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"8\n\x0cWatchRequest\x12\x11\n\tintent_id\x18\x01 \x01(\t\x12\x15\n\rafter_version\x18\x02 \x01(\x03\";\n\rWatchResponse\x12*\n\x06intent\x18\x01 \x01(\x0b\x32\x1a.deedbook.status.v1.Intent\"\x9d\x06\n\x06Intent\x12\x11\n\tintent_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12\x0c\n\x04tool\x18\x03 \x01(\t\x12\x11\n\trequester\x18\x04 \x01(\t\x12(\n\x05state\x18\x05 \x01(\x0e\x32\x19.deedbook.status.v1.State\x12\x0f\n\x07overdue\x18\x06 \x01(\x08\x12\x0f\n\x07version\x18\x07 \x01(\x03\x12\x0c\n\x04\x63ode\x18\x08 \x01(\t\x12\x0e\n\x06reason\x18\t \x01(\t\x12\x39\n\x0e\x65rror_category\x18\n \x01(\x0e\x32!.deedbook.status.v1.ErrorCategory\x12/\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x61ttempts\x18\x0f \x01(\x05\x12\x17\n\x0freserved_micros\x18\x10 \x01(\x03\x12\x13\n\x0b\x63ost_micros\x18\x11 \x01(\x03\x12\x32\n\x0bobject_refs\x18\x12 \x03(\x0b\x32\x1d.deedbook.status.v1.ObjectRef\x12,\n\x07waiting\x18\x13 \x01(\x0b\x32\x1b.deedbook.status.v1.Waiting\x12\x35\n\x08\x61pproval\x18\x14 \x01(\x0b\x32#.deedbook.status.v1.ApprovalRequest\x12)\n\x06stages\x18\x15 \x03(\x0b\x32\x19.deedbook.status.v1.Stage\x12\x33\n\x08timeline\x18\x16 \x03(\x0b\x32!.deedbook.status.v1.TimelineEntry\x12/\n\tpositions\x18\x17 \x03(\x0b\x32\x1c.deedbook.status.v1.Position\"%\n\tObjectRef\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\"Y\n\x07Waiting\x12\x0c\n\x04what\x18\x01 \x01(\t\x12\x12\n\nowner_role\x18\x02 \x01(\t\x12,\n\x08\x64ue_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x9c\x01\n\x0f\x41pprovalRequest\x12\x15\n\raction_digest\x18\x01 \x01(\t\x12\x0e\n\x06needed\x18\x02 \x01(\x05\x12\x11\n\tapprovers\x18\x03 \x03(\t\x12\r\n\x05roles\x18\x04 \x03(\t\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x64isplay\x18\x06 \x01(\t\"E\n\x05Stage\x12\x0c\n\x04name\x18\x01 \x01(\t\x12.\n\nreach_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xd3\x01\n\rTimelineEntry\x12.\n\x08position\x18\x01 \x01(\x0b\x32\x1c.deedbook.status.v1.Position\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\x12\r\n\x05\x65vent\x18\x03 \x01(\t\x12/\n\x0b\x64\x65\x63ide_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x05 \x01(\t\x12\x0c\n\x04\x63ode\x18\x06 \x01(\t\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12\x13\n\x0b\x63ontrol_seq\x18\x08 \x01(\x03\"9\n\x08Position\x12\r\n\x05topic\x18\x01 \x01(\t\x12\x11\n\tpartition\x18\x02 \x01(\x05\x12\x0b\n\x03seq\x18\x03 \x01(\x03*\x8d\x02\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_PENDING\x10\x01\x12\x1b\n\x17STATE_AWAITING_APPROVAL\x10\x02\x12\x0f\n\x0bSTATE_READY\x10\x03\x12\x11\n\rSTATE_RUNNING\x10\x04\x12\x12\n\x0eSTATE_IN_DOUBT\x10\x05\x12\x13\n\x0fSTATE_SUCCEEDED\x10\x06\x12\x10\n\x0cSTATE_FAILED\x10\x07\x12\x11\n\rSTATE_BLOCKED\x10\x08\x12\x10\n\x0cSTATE_DENIED\x10\t\x12\x13\n\x0fSTATE_CANCELLED\x10\n\x12\x11\n\rSTATE_EXPIRED\x10\x0b\x12\x11\n\rSTATE_REFUSED\x10\x0c*\x86\x01\n\rErrorCategory\x12\x1e\n\x1a\x45RROR_CATEGORY_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x45RROR_CATEGORY_TRANSIENT\x10\x01\x12\x1c\n\x18\x45RROR_CATEGORY_PERMANENT\x10\x02\x12\x19\n\x15\x45RROR_CATEGORY_POLICY\x10\x03\x32\xf2\x01\n\rStatusService\x12\x46\n\x03Get\x12\x1e.deedbook.status.v1.GetRequest\x1a\x1f.deedbook.status.v1.GetResponse\x12I\n\x04List\x12\x1f.deedbook.status.v1.ListRequest\x1a .deedbook.status.v1.ListResponse\x12N\n\x05Watch\x12 .deedbook.status.v1.WatchRequest\x1a!.deedbook.status.v1.WatchResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x64\x65\x65\x64\x62ook/status/v1/status.proto\x12\x12\x64\x65\x65\x64\x62ook.status.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x1f\n\nGetRequest\x12\x11\n\tintent_id\x18\x01 \x01(\t\"9\n\x0bGetResponse\x12*\n\x06intent\x18\x01 \x01(\x0b\x32\x1a.deedbook.status.v1.Intent\"X\n\x0bListRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x16\n\tpage_size\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\npage_token\x18\x03 \x01(\tB\x0c\n\n_page_size\"T\n\x0cListResponse\x12+\n\x07intents\x18\x01 \x03(\x0b\x32\x1a.deedbook.status.v1.Intent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"8\n\x0cWatchRequest\x12\x11\n\tintent_id\x18\x01 \x01(\t\x12\x15\n\rafter_version\x18\x02 \x01(\x03\";\n\rWatchResponse\x12*\n\x06intent\x18\x01 \x01(\x0b\x32\x1a.deedbook.status.v1.Intent\"\xb7\x06\n\x06Intent\x12\x11\n\tintent_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12\x0c\n\x04tool\x18\x03 \x01(\t\x12\x11\n\trequester\x18\x04 \x01(\t\x12(\n\x05state\x18\x05 \x01(\x0e\x32\x19.deedbook.status.v1.State\x12\x0f\n\x07overdue\x18\x06 \x01(\x08\x12\x0f\n\x07version\x18\x07 \x01(\x03\x12\x0c\n\x04\x63ode\x18\x08 \x01(\t\x12\x0e\n\x06reason\x18\t \x01(\t\x12\x39\n\x0e\x65rror_category\x18\n \x01(\x0e\x32!.deedbook.status.v1.ErrorCategory\x12/\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x61ttempts\x18\x0f \x01(\x05\x12\x17\n\x0freserved_micros\x18\x10 \x01(\x03\x12\x13\n\x0b\x63ost_micros\x18\x11 \x01(\x03\x12\x32\n\x0bobject_refs\x18\x12 \x03(\x0b\x32\x1d.deedbook.status.v1.ObjectRef\x12,\n\x07waiting\x18\x13 \x01(\x0b\x32\x1b.deedbook.status.v1.Waiting\x12\x35\n\x08\x61pproval\x18\x14 \x01(\x0b\x32#.deedbook.status.v1.ApprovalRequest\x12)\n\x06stages\x18\x15 \x03(\x0b\x32\x19.deedbook.status.v1.Stage\x12\x33\n\x08timeline\x18\x16 \x03(\x0b\x32!.deedbook.status.v1.TimelineEntry\x12/\n\tpositions\x18\x17 \x03(\x0b\x32\x1c.deedbook.status.v1.Position\x12\x18\n\x10timeline_dropped\x18\x18 \x01(\x05\"%\n\tObjectRef\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\"Y\n\x07Waiting\x12\x0c\n\x04what\x18\x01 \x01(\t\x12\x12\n\nowner_role\x18\x02 \x01(\t\x12,\n\x08\x64ue_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x9c\x01\n\x0f\x41pprovalRequest\x12\x15\n\raction_digest\x18\x01 \x01(\t\x12\x0e\n\x06needed\x18\x02 \x01(\x05\x12\x11\n\tapprovers\x18\x03 \x03(\t\x12\r\n\x05roles\x18\x04 \x03(\t\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x64isplay\x18\x06 \x01(\t\"E\n\x05Stage\x12\x0c\n\x04name\x18\x01 \x01(\t\x12.\n\nreach_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xd3\x01\n\rTimelineEntry\x12.\n\x08position\x18\x01 \x01(\x0b\x32\x1c.deedbook.status.v1.Position\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\x12\r\n\x05\x65vent\x18\x03 \x01(\t\x12/\n\x0b\x64\x65\x63ide_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x05 \x01(\t\x12\x0c\n\x04\x63ode\x18\x06 \x01(\t\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12\x13\n\x0b\x63ontrol_seq\x18\x08 \x01(\x03\"9\n\x08Position\x12\r\n\x05topic\x18\x01 \x01(\t\x12\x11\n\tpartition\x18\x02 \x01(\x05\x12\x0b\n\x03seq\x18\x03 \x01(\x03*\x8d\x02\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_PENDING\x10\x01\x12\x1b\n\x17STATE_AWAITING_APPROVAL\x10\x02\x12\x0f\n\x0bSTATE_READY\x10\x03\x12\x11\n\rSTATE_RUNNING\x10\x04\x12\x12\n\x0eSTATE_IN_DOUBT\x10\x05\x12\x13\n\x0fSTATE_SUCCEEDED\x10\x06\x12\x10\n\x0cSTATE_FAILED\x10\x07\x12\x11\n\rSTATE_BLOCKED\x10\x08\x12\x10\n\x0cSTATE_DENIED\x10\t\x12\x13\n\x0fSTATE_CANCELLED\x10\n\x12\x11\n\rSTATE_EXPIRED\x10\x0b\x12\x11\n\rSTATE_REFUSED\x10\x0c*\x86\x01\n\rErrorCategory\x12\x1e\n\x1a\x45RROR_CATEGORY_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x45RROR_CATEGORY_TRANSIENT\x10\x01\x12\x1c\n\x18\x45RROR_CATEGORY_PERMANENT\x10\x02\x12\x19\n\x15\x45RROR_CATEGORY_POLICY\x10\x03\x32\xf2\x01\n\rStatusService\x12\x46\n\x03Get\x12\x1e.deedbook.status.v1.GetRequest\x1a\x1f.deedbook.status.v1.GetResponse\x12I\n\x04List\x12\x1f.deedbook.status.v1.ListRequest\x1a .deedbook.status.v1.ListResponse\x12N\n\x05Watch\x12 .deedbook.status.v1.WatchRequest\x1a!.deedbook.status.v1.WatchResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'deedbook.status.v1.status_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_STATE']._serialized_start=1909
-  _globals['_STATE']._serialized_end=2178
-  _globals['_ERRORCATEGORY']._serialized_start=2181
-  _globals['_ERRORCATEGORY']._serialized_end=2315
+  _globals['_STATE']._serialized_start=1935
+  _globals['_STATE']._serialized_end=2204
+  _globals['_ERRORCATEGORY']._serialized_start=2207
+  _globals['_ERRORCATEGORY']._serialized_end=2341
   _globals['_GETREQUEST']._serialized_start=88
   _globals['_GETREQUEST']._serialized_end=119
   _globals['_GETRESPONSE']._serialized_start=121
@@ -49,19 +49,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WATCHRESPONSE']._serialized_start=414
   _globals['_WATCHRESPONSE']._serialized_end=473
   _globals['_INTENT']._serialized_start=476
-  _globals['_INTENT']._serialized_end=1273
-  _globals['_OBJECTREF']._serialized_start=1275
-  _globals['_OBJECTREF']._serialized_end=1312
-  _globals['_WAITING']._serialized_start=1314
-  _globals['_WAITING']._serialized_end=1403
-  _globals['_APPROVALREQUEST']._serialized_start=1406
-  _globals['_APPROVALREQUEST']._serialized_end=1562
-  _globals['_STAGE']._serialized_start=1564
-  _globals['_STAGE']._serialized_end=1633
-  _globals['_TIMELINEENTRY']._serialized_start=1636
-  _globals['_TIMELINEENTRY']._serialized_end=1847
-  _globals['_POSITION']._serialized_start=1849
-  _globals['_POSITION']._serialized_end=1906
-  _globals['_STATUSSERVICE']._serialized_start=2318
-  _globals['_STATUSSERVICE']._serialized_end=2560
+  _globals['_INTENT']._serialized_end=1299
+  _globals['_OBJECTREF']._serialized_start=1301
+  _globals['_OBJECTREF']._serialized_end=1338
+  _globals['_WAITING']._serialized_start=1340
+  _globals['_WAITING']._serialized_end=1429
+  _globals['_APPROVALREQUEST']._serialized_start=1432
+  _globals['_APPROVALREQUEST']._serialized_end=1588
+  _globals['_STAGE']._serialized_start=1590
+  _globals['_STAGE']._serialized_end=1659
+  _globals['_TIMELINEENTRY']._serialized_start=1662
+  _globals['_TIMELINEENTRY']._serialized_end=1873
+  _globals['_POSITION']._serialized_start=1875
+  _globals['_POSITION']._serialized_end=1932
+  _globals['_STATUSSERVICE']._serialized_start=2344
+  _globals['_STATUSSERVICE']._serialized_end=2586
 # @@protoc_insertion_point(module_scope)

@@ -95,7 +95,7 @@ class WatchResponse(_message.Message):
     def __init__(self, intent: _Optional[_Union[Intent, _Mapping[str, object]]] = ...) -> None: ...
 
 class Intent(_message.Message):
-    __slots__ = ("intent_id", "account", "tool", "requester", "state", "overdue", "version", "code", "reason", "error_category", "create_time", "update_time", "expire_time", "end_time", "attempts", "reserved_micros", "cost_micros", "object_refs", "waiting", "approval", "stages", "timeline", "positions")
+    __slots__ = ("intent_id", "account", "tool", "requester", "state", "overdue", "version", "code", "reason", "error_category", "create_time", "update_time", "expire_time", "end_time", "attempts", "reserved_micros", "cost_micros", "object_refs", "waiting", "approval", "stages", "timeline", "positions", "timeline_dropped")
     INTENT_ID_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     TOOL_FIELD_NUMBER: _ClassVar[int]
@@ -119,6 +119,7 @@ class Intent(_message.Message):
     STAGES_FIELD_NUMBER: _ClassVar[int]
     TIMELINE_FIELD_NUMBER: _ClassVar[int]
     POSITIONS_FIELD_NUMBER: _ClassVar[int]
+    TIMELINE_DROPPED_FIELD_NUMBER: _ClassVar[int]
     intent_id: str
     account: str
     tool: str
@@ -142,7 +143,8 @@ class Intent(_message.Message):
     stages: _containers.RepeatedCompositeFieldContainer[Stage]
     timeline: _containers.RepeatedCompositeFieldContainer[TimelineEntry]
     positions: _containers.RepeatedCompositeFieldContainer[Position]
-    def __init__(self, intent_id: _Optional[str] = ..., account: _Optional[str] = ..., tool: _Optional[str] = ..., requester: _Optional[str] = ..., state: _Optional[_Union[State, str]] = ..., overdue: _Optional[bool] = ..., version: _Optional[int] = ..., code: _Optional[str] = ..., reason: _Optional[str] = ..., error_category: _Optional[_Union[ErrorCategory, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, object]]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, object]]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, object]]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, object]]] = ..., attempts: _Optional[int] = ..., reserved_micros: _Optional[int] = ..., cost_micros: _Optional[int] = ..., object_refs: _Optional[_Iterable[_Union[ObjectRef, _Mapping[str, object]]]] = ..., waiting: _Optional[_Union[Waiting, _Mapping[str, object]]] = ..., approval: _Optional[_Union[ApprovalRequest, _Mapping[str, object]]] = ..., stages: _Optional[_Iterable[_Union[Stage, _Mapping[str, object]]]] = ..., timeline: _Optional[_Iterable[_Union[TimelineEntry, _Mapping[str, object]]]] = ..., positions: _Optional[_Iterable[_Union[Position, _Mapping[str, object]]]] = ...) -> None: ...
+    timeline_dropped: int
+    def __init__(self, intent_id: _Optional[str] = ..., account: _Optional[str] = ..., tool: _Optional[str] = ..., requester: _Optional[str] = ..., state: _Optional[_Union[State, str]] = ..., overdue: _Optional[bool] = ..., version: _Optional[int] = ..., code: _Optional[str] = ..., reason: _Optional[str] = ..., error_category: _Optional[_Union[ErrorCategory, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, object]]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, object]]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, object]]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, object]]] = ..., attempts: _Optional[int] = ..., reserved_micros: _Optional[int] = ..., cost_micros: _Optional[int] = ..., object_refs: _Optional[_Iterable[_Union[ObjectRef, _Mapping[str, object]]]] = ..., waiting: _Optional[_Union[Waiting, _Mapping[str, object]]] = ..., approval: _Optional[_Union[ApprovalRequest, _Mapping[str, object]]] = ..., stages: _Optional[_Iterable[_Union[Stage, _Mapping[str, object]]]] = ..., timeline: _Optional[_Iterable[_Union[TimelineEntry, _Mapping[str, object]]]] = ..., positions: _Optional[_Iterable[_Union[Position, _Mapping[str, object]]]] = ..., timeline_dropped: _Optional[int] = ...) -> None: ...
 
 class ObjectRef(_message.Message):
     __slots__ = ("type", "id")
