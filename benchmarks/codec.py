@@ -7,6 +7,7 @@ import timeit
 from collections.abc import Callable
 from typing import Any
 
+from benchmarks.report import say
 from libs.contracts import events
 from libs.ledger.codec import decode_event, encode_event, frame
 
@@ -61,14 +62,14 @@ def micros(call: Callable[[], Any]) -> float:
 
 
 def main() -> None:
-    print(f"{'event':<22}{'bytes':>7}{'encode us':>11}{'decode us':>11}{'frame us':>10}")
+    say(f"{'event':<22}{'bytes':>7}{'encode us':>11}{'decode us':>11}{'frame us':>10}")
     for topic, body in (("ledger.intake", ACCEPTED), ("ledger.execution", DISPATCHED)):
         value = encode_event(ENVELOPE, body)
         assert decode_event(value, topic).body == body
         encode = micros(lambda body=body: encode_event(ENVELOPE, body))  # type: ignore[misc]
         decode = micros(lambda value=value, topic=topic: decode_event(value, topic))  # type: ignore[misc]
         head = micros(lambda value=value: frame(value))  # type: ignore[misc]
-        print(f"{type(body).__name__:<22}{len(value):>7}{encode:>11.1f}{decode:>11.1f}{head:>10.2f}")
+        say(f"{type(body).__name__:<22}{len(value):>7}{encode:>11.1f}{decode:>11.1f}{head:>10.2f}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,88 @@
+"""Processor time and memory of the processes of a system, by the kernel's own count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from time import monotonic
+
+import psutil
+
+
+@dataclass(frozen=True)
+class Look:
+    """What each group had used at one moment. Seconds of CPU, bytes of memory (shared pages counted once)."""
+
+    at: float
+    cpu_s: Mapping[str, float]
+    memory: Mapping[str, int]
+    machine_busy_s: float
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What each group used between two looks."""
+
+    seconds: float
+    cpu_s: Mapping[str, float]
+    memory: Mapping[str, int]
+    others_cpu_s: float  # by processes that are not ours: the noise of the machine
+
+    def cores(self, group: str) -> float:
+        """How much of one core the group used, on average."""
+        return self.cpu_s[group] / self.seconds
+
+
+class Meter:
+    """Looks at groups of processes, each with its children: PostgreSQL's backends are children of its postmaster."""
+
+    def __init__(self, groups: Mapping[str, int]) -> None:
+        self._groups = {name: psutil.Process(pid) for name, pid in groups.items()}
+
+    def look(self, memory: bool = True) -> Look:
+        """What has been used so far."""
+        families = {name: _family(process) for name, process in self._groups.items()}
+        return Look(
+            monotonic(),
+            {name: sum(map(_cpu, family)) for name, family in families.items()},
+            {name: sum(map(_memory, family)) if memory else 0 for name, family in families.items()},
+            _machine_busy(),
+        )
+
+
+def between(first: Look, last: Look) -> Spent:
+    """What was used from the first look to the last; the memory is that of the last."""
+    cpu = {name: last.cpu_s[name] - first.cpu_s[name] for name in last.cpu_s}
+    others = last.machine_busy_s - first.machine_busy_s - sum(cpu.values())
+    return Spent(last.at - first.at, cpu, last.memory, max(0.0, others))
+
+
+def _family(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _cpu(process: psutil.Process) -> float:
+    """Its own time and that of children which have ended; a living child counts for itself."""
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(times.user + times.system + times.children_user + times.children_system)
+
+
+def _memory(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_full_info().pss)
+    except psutil.AccessDenied:
+        return int(process.memory_info().rss)
+    except psutil.NoSuchProcess:
+        return 0
+
+
+def _machine_busy() -> float:
+    times = psutil.cpu_times()
+    # Guest time is contained in user time; steal is what others took from this machine, so it is not ours either.
+    return float(times.user + times.nice + times.system + times.irq + times.softirq)
