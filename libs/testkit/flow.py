@@ -1,0 +1,65 @@
+"""A desk with all deciding services and status, and the ways to bring an intent onto it."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from libs.contracts import events as e
+from libs.governance.control import ControlView
+from libs.governance.identity import intent_id
+from libs.governance.tokens import KeySet, TokenVerifier
+from libs.ledger.codec import encode_message
+from libs.ledger.service import Record
+from libs.testkit.given import Desk
+from libs.testkit.samples import AGENT, NOW, intent, standard_control
+from services.intake.decider import IntakeWorld
+from services.table import DECIDERS, TABLE
+
+NO_KEYS = KeySet(1, {})
+KEY = intent_id("acme", "key-1")
+_numbers = itertools.count(1)
+
+
+def desk(control: ControlView | None = None, **entry: Any) -> Desk:
+    """All deciding services and status, in one lane. `entry`: how the tool git/commit differs."""
+    services = [TABLE[name] for name in (*DECIDERS, "status")]
+    tools = {"intake": IntakeWorld(NO_KEYS, TokenVerifier())}
+    return Desk(services, control or standard_control(**entry), tools)
+
+
+def submit(at: Desk, wanted: e.Intent | None = None, who: e.Principal = AGENT, offset: int = 0) -> bytes:
+    """Put a verified submission into the home lane; gives the intent's id. Nothing is read on yet."""
+    wanted = wanted or intent()
+    home = e.HomeSubmission(encode_message(wanted), who, at.world.now_at, "grpc", 0, 0, False)
+    record = Record("intake.home", at.world.lane, offset, at.world.now_at, None, encode_message(home))
+    at.arrive("intake", record)
+    return intent_id(who.tenant, wanted.idempotency_key)
+
+
+def number() -> bytes:
+    """A new command id."""
+    return next(_numbers).to_bytes(16)
+
+
+def head(who: e.Principal, key: bytes = KEY, reason: str = "because") -> dict[str, Any]:
+    """What every command begins with."""
+    return {"command_id": number(), "intent_id": key, "principal": who, "reason": reason, "issued_at": NOW}
+
+
+def vote(at: Desk, who: e.Principal, choice: e.Vote = e.Vote.APPROVE, **more: Any) -> e.ApprovalVote:
+    """A vote about what is asked."""
+    digest = at.last(e.ApprovalRequested).action_digest
+    return e.ApprovalVote(**head(who) | {"vote": choice, "action_digest": digest} | more)
+
+
+def cancel(who: e.Principal = AGENT, **more: Any) -> e.Cancel:
+    return e.Cancel(**head(who) | more)
+
+
+def resolve(who: e.Principal, applied: bool, **more: Any) -> e.Resolve:
+    return e.Resolve(**head(who) | {"applied": applied, "evidence": "looked at the repository"} | more)
+
+
+def late(answer: e.ToolAnswer, who: e.Principal, attempt: int = 1, **more: Any) -> e.LateResult:
+    return e.LateResult(**head(who) | {"attempt": attempt, "answer": answer} | more)
