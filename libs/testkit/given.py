@@ -156,7 +156,7 @@ class Desk:
 
     def step(self, choose: Choose = lambda queues: queues[0]) -> bool:
         """Serve one queue; False when all are empty."""
-        waiting = sorted(queue for queue, facts in self.queues.items() if facts)
+        waiting = self.queues_waiting()
         if not waiting:
             return False
         name, topic = choose(waiting)
@@ -164,6 +164,10 @@ class Desk:
         return True
 
     # -- then
+
+    def queues_waiting(self) -> list[Queue]:
+        """Queues that hold facts."""
+        return sorted(queue for queue, facts in self.queues.items() if facts)
 
     def state(self, name: str, key: bytes) -> Any:
         """A service's state of a key, as it would be loaded."""
