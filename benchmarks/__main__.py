@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: all figures, each proven before it is printed. `--only a,b` for some, `--quick` for a look."""
+"""`python -m benchmarks`: all figures, each proven before it is printed. `--only a,b` for some, `--quick` to try."""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ are verified, policy and budgets evaluated, telemetry and status run. All is sto
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -130,7 +129,7 @@ class Rig:
             found["broker"] = self.stack.kafka.pid
         if self.stack.postgres.pid is not None:
             found["postgres"] = self.stack.postgres.pid
-        return found | {"benchmark": os.getpid()}
+        return found
 
     async def finish(self) -> Proof:
         """Stop the system in order, then prove all that was done on it."""

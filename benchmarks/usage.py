@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from time import monotonic
 
 import psutil
+
+MYSELF = "benchmark"  # without children: they are the others
 
 
 @dataclass(frozen=True)
@@ -34,14 +37,17 @@ class Spent:
 
 
 class Meter:
-    """Looks at groups of processes, each with its children: PostgreSQL's backends are children of its postmaster."""
+    """Looks at groups of processes, each with its children (PostgreSQL's backends are those of its postmaster), and at
+    this process."""
 
     def __init__(self, groups: Mapping[str, int]) -> None:
         self._groups = {name: psutil.Process(pid) for name, pid in groups.items()}
 
     def look(self, memory: bool = True) -> Look:
         """What has been used so far."""
-        families = {name: _family(process) for name, process in self._groups.items()}
+        groups = self._groups
+        families: dict[str, list[psutil.Process]] = {name: _family(process) for name, process in groups.items()}
+        families[MYSELF] = [psutil.Process()]
         return Look(
             monotonic(),
             {name: sum(map(_cpu, family)) for name, family in families.items()},
@@ -70,6 +76,8 @@ def _cpu(process: psutil.Process) -> float:
         times = process.cpu_times()
     except psutil.NoSuchProcess:
         return 0.0
+    if process.pid == os.getpid():
+        return float(times.user + times.system)
     return float(times.user + times.system + times.children_user + times.children_system)
 
 
