@@ -18,16 +18,15 @@ from libs.runtime.requests import (
     read_enum,
     read_page_size,
     read_place,
-    read_reason,
-    read_text,
     show_micros,
     show_place,
 )
 from libs.runtime.rpc import BadRequest, RoleMissing, caller
 from services.control.adapters import wire
+from services.control.checks import ChangeRefused
+from services.control.reading import ROLES, Change, check
 
 NAME = "deedbook.control.v1.ControlService"
-OPERATOR = "operator"
 
 
 class View(Protocol):
@@ -45,99 +44,83 @@ class ControlHandler(rpc.ControlServiceServicer):
         self._tail = tail
 
     async def FlipSwitch(self, request: pb.FlipSwitchRequest, context: Any) -> pb.FlipSwitchResponse:
-        author = _operator(request.reason)
-        switch = request.switch
+        author, switch = _author(request.reason), request.switch
         kind = read_enum(switch.kind, pb.SwitchKind, events.SwitchKind, "switch.kind")
         name = switch.id or (caller().tenant if kind is events.SwitchKind.TENANT else "")
-        name = read_text(name, "switch.id", required=kind is not events.SwitchKind.GLOBAL)
-        command = events.FlipSwitch(kind=kind, id=name, stopped=switch.stopped, **author)
-        return pb.FlipSwitchResponse(command_id=await self._commands.give_control(command))
+        change = events.FlipSwitch(kind=kind, id=name, stopped=switch.stopped, **author)
+        return pb.FlipSwitchResponse(command_id=await self._give(change))
 
     async def RegisterTool(self, request: pb.RegisterToolRequest, context: Any) -> pb.RegisterToolResponse:
-        author = _operator(request.reason)
-        command = events.RegisterTool(
-            tool=read_text(request.tool, "tool"), entry=wire.read_entry(request.entry), **author
-        )
-        return pb.RegisterToolResponse(command_id=await self._commands.give_control(command))
+        author = _author(request.reason)
+        change = events.RegisterTool(tool=request.tool, entry=wire.read_entry(request.entry), **author)
+        return pb.RegisterToolResponse(command_id=await self._give(change))
 
     async def RemoveTool(self, request: pb.RemoveToolRequest, context: Any) -> pb.RemoveToolResponse:
-        command = events.RemoveTool(tool=read_text(request.tool, "tool"), **_operator(request.reason))
-        return pb.RemoveToolResponse(command_id=await self._commands.give_control(command))
+        change = events.RemoveTool(tool=request.tool, **_author(request.reason))
+        return pb.RemoveToolResponse(command_id=await self._give(change))
 
     async def AcceptTool(self, request: pb.AcceptToolRequest, context: Any) -> pb.AcceptToolResponse:
-        author = _operator(request.reason)
+        author = _author(request.reason)
         digest = read_digest(request.definition_hash, "definition_hash")
-        command = events.AcceptTool(tool=read_text(request.tool, "tool"), definition_hash=digest, **author)
-        return pb.AcceptToolResponse(command_id=await self._commands.give_control(command))
+        change = events.AcceptTool(tool=request.tool, definition_hash=digest, **author)
+        return pb.AcceptToolResponse(command_id=await self._give(change))
 
     async def QuarantineTool(self, request: pb.QuarantineToolRequest, context: Any) -> pb.QuarantineToolResponse:
-        author = _operator(request.reason)
-        command = events.QuarantineTool(tool=read_text(request.tool, "tool"), code="BY_HAND", **author)
-        return pb.QuarantineToolResponse(command_id=await self._commands.give_control(command))
+        change = events.QuarantineTool(tool=request.tool, code="BY_HAND", **_author(request.reason))
+        return pb.QuarantineToolResponse(command_id=await self._give(change))
 
     async def RegisterServer(self, request: pb.RegisterServerRequest, context: Any) -> pb.RegisterServerResponse:
-        author, server = _operator(request.reason), request.server
-        command = events.RegisterServer(
-            server=read_text(server.server, "server.server"),
+        author, server = _author(request.reason), request.server
+        change = events.RegisterServer(
+            server=server.server,
             transport=read_enum(server.transport, reg.Transport, events.Transport, "server.transport"),
-            profile=read_text(server.profile, "server.profile"),
-            tenants=tuple(read_text(name, "server.tenants") for name in server.tenants),
+            profile=server.profile,
+            tenants=tuple(server.tenants),
             **author,
         )
-        return pb.RegisterServerResponse(command_id=await self._commands.give_control(command))
+        return pb.RegisterServerResponse(command_id=await self._give(change))
 
     async def RemoveServer(self, request: pb.RemoveServerRequest, context: Any) -> pb.RemoveServerResponse:
-        command = events.RemoveServer(server=read_text(request.server, "server"), **_operator(request.reason))
-        return pb.RemoveServerResponse(command_id=await self._commands.give_control(command))
+        change = events.RemoveServer(server=request.server, **_author(request.reason))
+        return pb.RemoveServerResponse(command_id=await self._give(change))
 
     async def DefineBudget(self, request: pb.DefineBudgetRequest, context: Any) -> pb.DefineBudgetResponse:
-        author, budget = _operator(request.reason), request.budget
+        author, budget = _author(request.reason), request.budget
         soft = budget.soft_micros if budget.HasField("soft_micros") else None
-        if budget.hard_micros < 0 or (soft is not None and not 0 <= soft <= budget.hard_micros):
-            raise BadRequest("budget: 0 <= soft_micros <= hard_micros must hold")
-        command = events.DefineBudget(**_scope(budget), hard_micros=budget.hard_micros, soft_micros=soft, **author)
-        return pb.DefineBudgetResponse(command_id=await self._commands.give_control(command))
+        change = events.DefineBudget(**_scope(budget), hard_micros=budget.hard_micros, soft_micros=soft, **author)
+        return pb.DefineBudgetResponse(command_id=await self._give(change))
 
     async def RemoveBudget(self, request: pb.RemoveBudgetRequest, context: Any) -> pb.RemoveBudgetResponse:
-        command = events.RemoveBudget(**_scope(request), **_operator(request.reason))
-        return pb.RemoveBudgetResponse(command_id=await self._commands.give_control(command))
+        author = _author(request.reason)
+        return pb.RemoveBudgetResponse(command_id=await self._give(events.RemoveBudget(**_scope(request), **author)))
 
     async def PublishPolicy(self, request: pb.PublishPolicyRequest, context: Any) -> pb.PublishPolicyResponse:
-        author = _operator(request.reason)
-        try:
-            digest = read_policy(request.policy.policy).hash
-        except PolicyRefused as error:
-            raise BadRequest(f"policy: {error}", error.code) from None
-        tenant = read_text(request.policy.tenant, "policy.tenant", required=False)
-        command = events.PublishPolicy(tenant=tenant, policy=request.policy.policy, policy_hash=digest, **author)
-        command_id = await self._commands.give_control(command)
-        return pb.PublishPolicyResponse(command_id=command_id, policy_hash=digest.hex())
+        author, policy = _author(request.reason), request.policy
+        digest = _policy_hash(policy.policy)
+        change = events.PublishPolicy(tenant=policy.tenant, policy=policy.policy, policy_hash=digest, **author)
+        return pb.PublishPolicyResponse(command_id=await self._give(change), policy_hash=digest.hex())
 
     async def SetRateLimit(self, request: pb.SetRateLimitRequest, context: Any) -> pb.SetRateLimitResponse:
-        author, limit = _operator(request.reason), request.rate_limit
-        permits = limit.permits if limit.HasField("permits") else None
-        if limit.window_ms < 1 or (permits is not None and permits < 0):
-            raise BadRequest("rate_limit: window_ms must be at least 1, and permits not negative")
-        command = events.SetRateLimit(
+        author, limit = _author(request.reason), request.rate_limit
+        change = events.SetRateLimit(
             kind=read_enum(limit.kind, pb.RateLimitKind, events.RateLimitKind, "rate_limit.kind"),
-            id=read_text(limit.id, "rate_limit.id"),
+            id=limit.id,
             window_ms=limit.window_ms,
-            permits=permits,
+            permits=limit.permits if limit.HasField("permits") else None,
             **author,
         )
-        return pb.SetRateLimitResponse(command_id=await self._commands.give_control(command))
+        return pb.SetRateLimitResponse(command_id=await self._give(change))
 
     async def SetFlag(self, request: pb.SetFlagRequest, context: Any) -> pb.SetFlagResponse:
-        author, flag = _operator(request.reason), request.flag
-        level = read_enum(flag.level, pb.FlagLevel, events.FlagLevel, "flag.level")
-        command = events.SetFlag(
-            level=level,
-            id=read_text(flag.id, "flag.id", required=level is not events.FlagLevel.GLOBAL),
-            name=read_text(flag.name, "flag.name"),
-            value=read_text(flag.value, "flag.value", 1000, required=False) if flag.HasField("value") else None,
+        author, flag = _author(request.reason), request.flag
+        change = events.SetFlag(
+            level=read_enum(flag.level, pb.FlagLevel, events.FlagLevel, "flag.level"),
+            id=flag.id,
+            name=flag.name,
+            value=flag.value if flag.HasField("value") else None,
             **author,
         )
-        return pb.SetFlagResponse(command_id=await self._commands.give_control(command))
+        return pb.SetFlagResponse(command_id=await self._give(change))
 
     async def ListTools(self, request: pb.ListToolsRequest, context: Any) -> pb.ListToolsResponse:
         size = read_page_size(request.page_size if request.HasField("page_size") else None)
@@ -150,27 +133,47 @@ class ControlHandler(rpc.ControlServiceServicer):
 
     async def GetConfig(self, request: pb.GetConfigRequest, context: Any) -> pb.GetConfigResponse:
         view = self._tail.view
-        shown = wire.show_config(view, caller(), OPERATOR in caller().roles)
+        shown = wire.show_config(view, caller(), _is_operator())
         shown.read_time.CopyFrom(show_micros(wall_micros()))
         return shown
 
+    async def _give(self, change: Change) -> str:
+        """Put a change on the log, unless the control service would refuse it anyway."""
+        try:
+            return await self._commands.give_control(check(change))
+        except ChangeRefused as error:
+            if error.code == "ROLE_MISSING":
+                raise RoleMissing from None
+            raise BadRequest(error.reason, error.code) from None
 
-def _operator(reason: str) -> dict[str, Any]:
-    """Who changes what is in force, and why. Raises RoleMissing, BadRequest."""
-    if OPERATOR not in caller().roles:
+
+def _is_operator() -> bool:
+    return not set(ROLES).isdisjoint(caller().roles)
+
+
+def _author(reason: str) -> dict[str, Any]:
+    """Who changes what is in force, and why. Raises RoleMissing."""
+    if not _is_operator():
         raise RoleMissing
-    return signed(read_reason(reason))
+    return signed(reason)
+
+
+def _policy_hash(text: str) -> bytes:
+    """The name of a policy; zeros for one that cannot be read, which is refused for that."""
+    try:
+        return read_policy(text).hash
+    except PolicyRefused:
+        return bytes(32)
 
 
 def _scope(given: pb.Budget | pb.RemoveBudgetRequest) -> dict[str, Any]:
     """What names a budget."""
-    kind = read_enum(given.kind, pb.BudgetKind, events.BudgetKind, "kind")
     cost_class = None
     if given.cost_class != reg.COST_CLASS_UNSPECIFIED:
         cost_class = read_enum(given.cost_class, reg.CostClass, events.CostClass, "cost_class")
     return {
-        "kind": kind,
-        "id": read_text(given.id, "id", required=kind is not events.BudgetKind.GLOBAL),
+        "kind": read_enum(given.kind, pb.BudgetKind, events.BudgetKind, "kind"),
+        "id": given.id,
         "cost_class": cost_class,
         "period": read_enum(given.period, pb.BudgetPeriod, events.BudgetPeriod, "period"),
     }

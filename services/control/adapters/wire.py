@@ -2,79 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from enum import StrEnum
 from typing import TypeVar
+
+from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 
 from libs.contracts import events
 from libs.contracts.proto.deedbook.control.v1 import control_pb2 as pb
 from libs.contracts.proto.deedbook.control.v1 import registry_pb2 as reg
 from libs.governance import control
 from libs.governance.control import ControlView
-from libs.governance.digests import JsonLimits, JsonRefused, canonical_hash, read_object
-from libs.runtime.requests import read_enum, read_text, show_enum
-from libs.runtime.rpc import BadRequest
+from libs.governance.digests import JsonRefused, canonical_hash, read_object
+from libs.runtime.requests import read_enum, show_enum
+from services.control.checks import DEFINITION
 
-DEFINITION = JsonLimits(bytes_max=65_536)
-PATTERN_MAX = 1000
-LIST_MAX = 100
+NUMBERS = ("attempts_max", "backoff_ms", "backoff_max_ms")  # unset takes the registry's default
 
-T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
 
 
 def read_entry(given: reg.ToolEntry) -> events.ToolEntry:
-    """A registry entry. What is not said takes the most careful meaning. Raises BadRequest."""
-    try:
-        definition = read_object(given.definition, DEFINITION)
-    except JsonRefused as error:
-        raise BadRequest(f"entry.definition: {error}", error.code) from None
+    """A registry entry; what is not said takes the most careful meaning. Its content is checked by whoever takes it."""
+
+    def named(number: int, wire: EnumTypeWrapper, kind: type[E], default: E) -> E:
+        return read_enum(number, wire, kind, f"entry.{kind.__name__}", default)
+
+    said = {name: getattr(given, name) for name in NUMBERS if given.HasField(name)}
     return events.ToolEntry(
-        server=read_text(given.server, "entry.server"),
-        definition=definition.text,
-        definition_hash=canonical_hash(definition.value),
-        capability=read_text(given.capability, "entry.capability"),
-        effect=read_enum(given.effect, reg.EffectKind, events.EffectKind, "entry.effect", events.EffectKind.WRITE),
-        effect_class=read_enum(
-            given.effect_class, reg.EffectClass, events.EffectClass, "entry.effect_class", events.EffectClass.OPAQUE
+        server=given.server,
+        definition=given.definition,
+        definition_hash=pin(given.definition),
+        capability=given.capability,
+        effect=named(given.effect, reg.EffectKind, events.EffectKind, events.EffectKind.WRITE),
+        effect_class=named(given.effect_class, reg.EffectClass, events.EffectClass, events.EffectClass.OPAQUE),
+        cost_class=named(given.cost_class, reg.CostClass, events.CostClass, events.CostClass.EXPENSIVE),
+        price_micros=given.price_micros,
+        timeout_ms=given.timeout_ms,
+        answer_cost_path=given.answer_cost_path,
+        target_path=given.target_path,
+        extractors=tuple(map(_read_extractor, given.extractors)),
+        success_rule=named(given.success_rule, reg.SuccessRule, events.SuccessRule, events.SuccessRule.REFS),
+        is_error_means=named(
+            given.is_error_means, reg.ErrorMeaning, events.ErrorMeaning, events.ErrorMeaning.AMBIGUOUS
         ),
-        cost_class=read_enum(
-            given.cost_class, reg.CostClass, events.CostClass, "entry.cost_class", events.CostClass.EXPENSIVE
-        ),
-        price_micros=_not_negative(given.price_micros, "entry.price_micros"),
-        timeout_ms=_positive(given.timeout_ms, "entry.timeout_ms"),
-        answer_cost_path=read_text(given.answer_cost_path, "entry.answer_cost_path", required=False),
-        target_path=read_text(given.target_path, "entry.target_path", required=False),
-        extractors=tuple(_read_extractor(one) for one in _few(given.extractors, "entry.extractors")),
-        success_rule=read_enum(
-            given.success_rule, reg.SuccessRule, events.SuccessRule, "entry.success_rule", events.SuccessRule.REFS
-        ),
-        is_error_means=read_enum(
-            given.is_error_means,
-            reg.ErrorMeaning,
-            events.ErrorMeaning,
-            "entry.is_error_means",
-            events.ErrorMeaning.AMBIGUOUS,
-        ),
-        attempts_max=_positive(given.attempts_max, "entry.attempts_max") if given.HasField("attempts_max") else 1,
-        backoff_ms=_positive(given.backoff_ms, "entry.backoff_ms") if given.HasField("backoff_ms") else 1000,
-        backoff_max_ms=(
-            _positive(given.backoff_max_ms, "entry.backoff_max_ms") if given.HasField("backoff_max_ms") else 60_000
-        ),
-        key_placement=read_enum(
-            given.key_placement, reg.KeyPlacement, events.KeyPlacement, "entry.key_placement", events.KeyPlacement.NONE
-        ),
-        key_name=read_text(given.key_name, "entry.key_name", required=False),
-        query_tool=read_text(given.query_tool, "entry.query_tool", required=False),
-        query_template=read_text(given.query_template, "entry.query_template", PATTERN_MAX, required=False),
-        quiet_ms=_not_negative(given.quiet_ms, "entry.quiet_ms"),
-        secret_fields=tuple(
-            read_text(one, "entry.secret_fields") for one in _few(given.secret_fields, "entry.secret_fields")
-        ),
-        roles_allowed=tuple(
-            read_text(one, "entry.roles_allowed") for one in _few(given.roles_allowed, "entry.roles_allowed")
-        ),
-        policy=read_text(given.policy, "entry.policy", required=False),
+        key_placement=named(given.key_placement, reg.KeyPlacement, events.KeyPlacement, events.KeyPlacement.NONE),
+        key_name=given.key_name,
+        query_tool=given.query_tool,
+        query_template=given.query_template,
+        quiet_ms=given.quiet_ms,
+        secret_fields=tuple(given.secret_fields),
+        roles_allowed=tuple(given.roles_allowed),
+        policy=given.policy,
+        **said,
     )
+
+
+def pin(definition: str) -> bytes:
+    """The hash of a definition; zeros for one that is no strict JSON, which is refused for that."""
+    try:
+        return canonical_hash(read_object(definition, DEFINITION).value)
+    except JsonRefused:
+        return bytes(32)
 
 
 def show_tool(tool: control.Tool) -> pb.Tool:
@@ -179,10 +167,10 @@ def show_budget(cap: control.Cap) -> pb.Budget:
 def _read_extractor(given: reg.Extractor) -> events.Extractor:
     return events.Extractor(
         kind=read_enum(given.kind, reg.ExtractorKind, events.ExtractorKind, "extractor.kind"),
-        type=read_text(given.type, "extractor.type"),
-        path=read_text(given.path, "extractor.path", required=False),
-        pattern=read_text(given.pattern, "extractor.pattern", PATTERN_MAX, required=False),
-        template=read_text(given.template, "extractor.template", PATTERN_MAX, required=False),
+        type=given.type,
+        path=given.path,
+        pattern=given.pattern,
+        template=given.template,
     )
 
 
@@ -205,22 +193,3 @@ def _concerns(who: events.Principal, kind: str, name: str) -> bool:
             return name in {f"{who.tenant}/{account}" for account in who.accounts}
         case _:
             return True
-
-
-def _few(items: Iterable[T], field: str) -> list[T]:
-    found = list(items)
-    if len(found) > LIST_MAX:
-        raise BadRequest(f"{field} has more than {LIST_MAX} items")
-    return found
-
-
-def _not_negative(value: int, field: str) -> int:
-    if value < 0:
-        raise BadRequest(f"{field} is negative")
-    return value
-
-
-def _positive(value: int, field: str) -> int:
-    if value < 1:
-        raise BadRequest(f"{field} must be at least 1")
-    return value

@@ -1,4 +1,4 @@
-"""Status over gRPC on a real PostgreSQL: pages by the index, watches that follow the rows, codes when it is away (G4)."""
+"""Status over gRPC on a real PostgreSQL: pages by the index, watches that follow rows, codes when it is away (G4)."""
 
 from __future__ import annotations
 
