@@ -83,7 +83,7 @@ def test_keys_differ_by_tenant_and_intent_and_by_nothing_else() -> None:
     keys = {effect_key(secret, tenant, intent) for tenant in ("a", "ab", "é") for intent in (b"\0" * 16, b"\1" * 16)}
     assert len(keys) == 6
     assert all(len(key) == 64 for key in keys)
-    assert effect_key(secret, "a", b"b" + b"\0" * 15) != effect_key(secret, "ab", b"\0" * 16)
+    assert effect_key(secret, "a", b"b" + bytes(15)) != effect_key(secret, "ab", bytes(15))
     assert effect_key(secret, "acme", bytes(16)) == effect_key(secret, "acme", bytes(16))
     assert effect_key(b"another secret of size", "acme", bytes(16)) != effect_key(secret, "acme", bytes(16))
 
