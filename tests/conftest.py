@@ -18,14 +18,14 @@ from libs.stack.topics import create_topics, delete_topics
 from tests.servers import SOURCES, Servers, chosen, docker_is_away, opened
 
 T = TypeVar("T")
-_exercised: set[str] = set()
+exercised: set[str] = set()
 
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
     """Kafka and PostgreSQL of this run, from the source that DEED_TEST_SERVERS names."""
     with opened(chosen()) as found:
-        _exercised.add(found.source)
+        exercised.add(found.source)
         yield found
 
 
@@ -54,7 +54,7 @@ def own_stack() -> Iterator[Stack]:
         stack = Stack(folder, brief=True)
         with stack as ends:
             wait_for(create_topics(ends.kafka_bootstrap))
-            _exercised.add("embedded")
+            exercised.add("embedded")
             yield stack
 
 
@@ -66,11 +66,11 @@ def wait_for(work: Coroutine[Any, Any, T]) -> T:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Says which sources of servers were not exercised, so that a green run is not taken for more than it is."""
-    if not _exercised:
+    if not exercised:
         return
-    missing = [source for source in SOURCES if source not in _exercised]
+    missing = [source for source in SOURCES if source not in exercised]
     terminalreporter.section("servers")
-    terminalreporter.line(f"exercised: {', '.join(sorted(_exercised))}")
+    terminalreporter.line(f"exercised: {', '.join(sorted(exercised))}")
     for source in missing:
         why = docker_is_away() if source == "docker" else ""
         why = f"Docker does not answer: {why}" if why else f"select it with DEED_TEST_SERVERS={source}"

@@ -108,7 +108,7 @@ class _Teller:
 
 
 def _progress(report: Report) -> str:
-    waiting = [line.name for line in report.lines if not line.ready]
+    waiting = [f"{line.name}{f' ({line.why})' if line.why else ''}" for line in report.lines if not line.ready]
     return report.message or f"waiting for {', '.join(waiting)}"
 
 
