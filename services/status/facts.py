@@ -1,6 +1,5 @@
-"""How each fact changes the view of its intent. Every change is of a kind that does not mind the order: written once,
-a maximum, or a sequence within one topic.
-"""
+"""How each fact changes the view of its intent. Every change is of a kind that does not mind the order in which topics
+are read: a count, a maximum, or a field that one topic alone writes, in its order."""
 
 from __future__ import annotations
 
@@ -10,55 +9,83 @@ from typing import Any, Final
 import msgspec
 
 from libs.contracts.events import (
+    ApprovalCancelled,
+    ApprovalDenied,
+    ApprovalExpired,
     ApprovalGranted,
     ApprovalRequested,
     ApprovalVoted,
+    ApprovalWithdrawn,
+    BudgetCorrected,
+    BudgetDenied,
     BudgetReleased,
     BudgetReserved,
     BudgetSettled,
-    CancelRequested,
     CommandRejected,
+    ExecutionCancelled,
     ExecutionDispatched,
+    ExecutionExpired,
     ExecutionFailed,
     ExecutionInDoubt,
+    ExecutionRefused,
+    ExecutionResolved,
     ExecutionRetryScheduled,
+    ExecutionSucceeded,
     IntentAccepted,
     IntentAllowed,
+    IntentBlocked,
     KeyParked,
     KeyUnparked,
     OutcomeAmended,
     OutcomeRecorded,
+    ProgressReported,
     SubmissionRejected,
+    ValidatorResult,
     Vote,
 )
 from libs.ledger.service import Fact, Input, World
+from services.status import attempts
+from services.status.timeline import STEPS, TOPICS, Entry, Timeline, added, entry_of
 from services.status.view import (
-    EARLY_MAX,
     RESERVED,
     ApprovalView,
-    Entry,
+    Ballot,
+    Consent,
+    Finding,
     IntentView,
     Standing,
     State,
-    add_entry,
-    entry_of,
 )
 
+BALLOTS_MAX = 64
+Fields = dict[str, Any]
+
 # The stage that an event reaches; the first time counts.
-STAGES: Final[Mapping[str, str]] = {
-    "IntentAccepted": "accepted",
-    "IntentAllowed": "validated",
-    "IntentBlocked": "validated",
-    "ApprovalRequested": "approval requested",
-    "ApprovalGranted": "approved",
-    "BudgetReserved": "reserved",
-    "ExecutionDispatched": "dispatched",
-    "ExecutionSucceeded": "answered",
-    "ExecutionFailed": "answered",
-    "ExecutionInDoubt": "in doubt",
-    "ExecutionResolved": "resolved",
-    "OutcomeRecorded": "ended",
+STAGES: Final[Mapping[type, str]] = {
+    IntentAccepted: "accepted",
+    IntentAllowed: "validated",
+    IntentBlocked: "validated",
+    ApprovalRequested: "approval requested",
+    ApprovalGranted: "approved",
+    BudgetReserved: "reserved",
+    ExecutionDispatched: "dispatched",
+    ExecutionSucceeded: "answered",
+    ExecutionFailed: "answered",
+    ExecutionInDoubt: "in doubt",
+    ExecutionResolved: "resolved",
+    BudgetSettled: "settled",
+    BudgetReleased: "released",
+    OutcomeRecorded: "ended",
 }
+_STEP_OF_STAGE = {stage: STEPS[kind.__name__] for kind, stage in reversed(STAGES.items())}
+
+# Events after which only the outcome is missing.
+_ENDINGS: Final = frozenset(
+    {
+        IntentBlocked, ApprovalDenied, ApprovalExpired, ApprovalCancelled, BudgetDenied, ExecutionSucceeded,
+        ExecutionFailed, ExecutionRefused, ExecutionCancelled, ExecutionExpired, ExecutionResolved,
+    }
+)  # fmt: skip
 
 
 def decide(item: Input, state: IntentView, world: World) -> list[Any]:
@@ -67,140 +94,220 @@ def decide(item: Input, state: IntentView, world: World) -> list[Any]:
 
 
 def evolve(view: IntentView, fact: Fact) -> IntentView:
-    """The view after one more fact. What is about no intent, or somebody else's, leaves no trace."""
-    if _is_about_no_intent(fact):
+    """The view after one more fact. One that was folded already, or is about no intent, leaves no trace."""
+    body, envelope, kind = fact.body, fact.envelope, type(fact.body)
+    positions = _moved(view.positions, fact.topic, envelope.seq)
+    if positions is None or kind is SubmissionRejected:
         return view
-    entry, known = entry_of(fact), bool(view.tenant)
-    if not known and isinstance(fact.body, CancelRequested | CommandRejected):
-        # It may be a stranger's: it waits until the intent's tenant is known.
-        early = tuple(sorted((*view.early, entry))[:EARLY_MAX])
-        return msgspec.structs.replace(view, early=early)
-    if known and entry.tenant not in ("", view.tenant):
+    if kind is CommandRejected and body.command_id == envelope.intent_id:
         return view
-    fields = add_entry(view, entry)
-    stage = STAGES.get(entry.event)
+    at = envelope.occurred_at
+    fields: Fields = {"positions": positions, "version": view.version + 1}
+    if at > view.updated_at:
+        fields["updated_at"] = at
+    stage = STAGES.get(kind)
     if stage:
-        fields["stages"] = _reached(view.stages, stage, entry.at)
-    change = _CHANGES.get(type(fact.body))
+        fields["stages"] = _reached(view.stages, stage, at)
+    if kind in _ENDINGS:
+        fields["closing"] = True
+    change = _CHANGES.get(kind)
     if change:
-        fields |= change(view, fact, fact.body)
-    standing = _standing(fact.body)
-    if standing and standing.rank > view.standing.rank:
-        fields["standing"] = standing
-    view = msgspec.structs.replace(view, **fields)
-    return _with_early(view) if view.early and view.tenant else view
+        fields |= change(view, fact, body)
+    rank = _STANDINGS.get(kind)
+    if rank:
+        standing = rank(body)
+        if standing.rank > view.standing.rank:
+            fields["standing"] = standing
+    if kind is not ProgressReported:
+        fields |= _recorded(view, entry_of(fact), fields.get("tenant") or view.tenant)
+    return msgspec.structs.replace(view, **fields)
 
 
-def _is_about_no_intent(fact: Fact) -> bool:
-    body = fact.body
-    if isinstance(body, SubmissionRejected):
-        return True
-    return isinstance(body, CommandRejected) and body.command_id == fact.envelope.intent_id
-
-
-def _with_early(view: IntentView) -> IntentView:
-    mine: list[Entry] = [entry for entry in view.early if entry.tenant == view.tenant]
-    view = msgspec.structs.replace(view, early=())
-    for entry in mine:
-        view = msgspec.structs.replace(view, **add_entry(view, entry))
-    return view
+def _moved(positions: tuple[tuple[str, int], ...], topic: str, seq: int) -> tuple[tuple[str, int], ...] | None:
+    """The positions with one more; None = it is no topic of ours, or this far was read before."""
+    if topic not in TOPICS:
+        return None
+    read = dict(positions)
+    if seq <= read.get(topic, 0):
+        return None
+    read[topic] = seq
+    return tuple(read.items()) if len(read) == len(positions) else tuple(sorted(read.items()))
 
 
 def _reached(stages: tuple[tuple[str, int], ...], stage: str, at: int) -> tuple[tuple[str, int], ...]:
     times = dict(stages)
-    times[stage] = min(at, times.get(stage, at))
-    return tuple(sorted(times.items(), key=lambda item: (item[1], item[0])))
+    if times.get(stage, at + 1) <= at:
+        return stages
+    times[stage] = at
+    return tuple(sorted(times.items(), key=lambda item: (item[1], _STEP_OF_STAGE[item[0]])))
 
 
-def _standing(body: Any) -> Standing | None:
-    make = _STANDINGS.get(type(body))
-    return make(body) if make else None
+def _recorded(view: IntentView, entry: Entry, tenant: str) -> Fields:
+    """The timeline with one more entry. Who cancels an intent before it is known may be a stranger: until the tenant
+    is known, entries are kept apart by the tenant that they name, and then only the intent's own are taken."""
+    if not tenant:
+        mine = view.early.get(entry.tenant, Timeline())
+        return {"early": dict(sorted({**view.early, entry.tenant: added(mine, [entry])}.items()))}
+    timeline = Timeline(view.entries, view.dropped)
+    fields: Fields = {}
+    if view.early:
+        for name in ("", tenant):
+            waited = view.early.get(name, Timeline())
+            timeline = added(timeline, waited.entries, waited.dropped)
+        fields["early"] = {}
+    if entry.tenant in ("", tenant):
+        timeline = added(timeline, [entry])
+    return fields | {"entries": timeline.entries, "dropped": timeline.dropped}
 
 
-def _accepted(view: IntentView, fact: Fact, body: IntentAccepted) -> dict[str, Any]:
+# -- intake, validation
+
+
+def _accepted(view: IntentView, fact: Fact, body: IntentAccepted) -> Fields:
     envelope = fact.envelope
     return {
         "tenant": envelope.tenant,
         "account": envelope.account,
         "tool": body.tool,
         "requester": body.principal.subject,
+        "capability": body.capability,
+        "idempotency_key": body.idempotency_key,
+        "trace_parent": envelope.trace_parent,
         "accepted_at": envelope.occurred_at,
         "expires_at": body.expires_at,
     }
 
 
-def _requested(view: IntentView, fact: Fact, body: ApprovalRequested) -> dict[str, Any]:
+def _judged(view: IntentView, fact: Fact, body: IntentAllowed | IntentBlocked) -> Fields:
+    return {"findings": _findings(body.results)}
+
+
+def _rechecked(body: ExecutionDispatched | ExecutionRefused) -> Fields:
+    return {"rechecks": _findings(body.rechecks)} if body.rechecks else {}
+
+
+def _findings(results: tuple[ValidatorResult, ...]) -> tuple[Finding, ...]:
+    return tuple([Finding(r.validator, r.choke_point, r.verdict, r.code, r.reason, r.target) for r in results])
+
+
+# -- approval
+
+
+def _requested(view: IntentView, fact: Fact, body: ApprovalRequested) -> Fields:
     return {"approval": ApprovalView(body.action_digest, body.needed, body.roles, body.expires_at, body.display)}
 
 
-def _voted(view: IntentView, fact: Fact, body: ApprovalVoted) -> dict[str, Any]:
-    return {"approvers": (*view.approvers, body.voter)} if body.vote is Vote.APPROVE else {}
+def _voted(view: IntentView, fact: Fact, body: ApprovalVoted) -> Fields:
+    ballot = Ballot(fact.envelope.occurred_at, body.voter, body.vote, body.reason)
+    fields: Fields = {"ballots": (*view.ballots[1 - BALLOTS_MAX :], ballot)}
+    if body.vote is Vote.APPROVE and body.voter not in view.approvers:
+        fields["approvers"] = (*view.approvers[1 - BALLOTS_MAX :], body.voter)
+    return fields
 
 
-def _reserved(view: IntentView, fact: Fact, body: BudgetReserved) -> dict[str, Any]:
-    return {"reserved_micros": body.amount_micros}
+def _consent(consent: Consent) -> Callable[[IntentView, Fact, Any], Fields]:
+    return lambda view, fact, body: {"consent": consent}
 
 
-def _not_held(view: IntentView, fact: Fact, body: BudgetSettled | BudgetReleased) -> dict[str, Any]:
-    return {"reserved_micros": 0}
+# -- budget
 
 
-def _dispatched(view: IntentView, fact: Fact, body: ExecutionDispatched) -> dict[str, Any]:
-    return {"attempts": body.attempt, "retry_at": 0}
+def _reserved(view: IntentView, fact: Fact, body: BudgetReserved) -> Fields:
+    return {"set_aside_micros": body.amount_micros, "reserved_micros": body.amount_micros}
 
 
-def _retry(view: IntentView, fact: Fact, body: ExecutionRetryScheduled) -> dict[str, Any]:
-    return {"retry_at": body.retry_at}
+def _settled(view: IntentView, fact: Fact, body: BudgetSettled) -> Fields:
+    return {"reserved_micros": 0, "settled_micros": body.actual_micros}
 
 
-def _in_doubt(view: IntentView, fact: Fact, body: ExecutionInDoubt) -> dict[str, Any]:
-    return {"quiet_until_at": body.quiet_until_at, "owner_role": body.owner_role}
+def _released(view: IntentView, fact: Fact, body: BudgetReleased) -> Fields:
+    return {"reserved_micros": 0, "released_micros": body.amount_micros}
 
 
-def _failed(view: IntentView, fact: Fact, body: ExecutionFailed) -> dict[str, Any]:
-    return {"category": body.category}
+def _corrected(view: IntentView, fact: Fact, body: BudgetCorrected) -> Fields:
+    return {"corrected_micros": body.to_micros}
 
 
-def _recorded(view: IntentView, fact: Fact, body: OutcomeRecorded) -> dict[str, Any]:
+# -- execution: `attempts.py` tells what became of each attempt
+
+
+def _dispatched(view: IntentView, fact: Fact, body: ExecutionDispatched) -> Fields:
+    return attempts.dispatched(view, fact, body) | _rechecked(body)
+
+
+def _refused(view: IntentView, fact: Fact, body: ExecutionRefused) -> Fields:
+    return attempts.stopped(view, fact, body) | _rechecked(body)
+
+
+# -- outcome
+
+
+def _ended(view: IntentView, fact: Fact, body: OutcomeRecorded) -> Fields:
     return {"cost_micros": body.cost_micros, "object_refs": body.object_refs, "ended_at": fact.envelope.occurred_at}
 
 
-def _amended(view: IntentView, fact: Fact, body: OutcomeAmended) -> dict[str, Any]:
+def _amended(view: IntentView, fact: Fact, body: OutcomeAmended) -> Fields:
     standing = Standing((91, fact.envelope.seq, 0), State(body.status.value), "AMENDED", body.reason)
     return {"cost_micros": body.cost_micros, "object_refs": body.object_refs, "standing": standing}
 
 
-def _parked(view: IntentView, fact: Fact, body: KeyParked) -> dict[str, Any]:
-    return {"parked": tuple(sorted({*view.parked, body.service}))}
+# -- any service
 
 
-def _unparked(view: IntentView, fact: Fact, body: KeyUnparked) -> dict[str, Any]:
-    return {"parked": tuple(name for name in view.parked if name != body.service)}
+def _parked(view: IntentView, fact: Fact, body: KeyParked) -> Fields:
+    return {"parked": tuple(sorted({*view.parked, _writer(fact)}))}
 
 
-_CHANGES: Mapping[type, Callable[[IntentView, Fact, Any], dict[str, Any]]] = {
+def _unparked(view: IntentView, fact: Fact, body: KeyUnparked) -> Fields:
+    return {"parked": tuple(name for name in view.parked if name != _writer(fact))}
+
+
+def _writer(fact: Fact) -> str:
+    return fact.topic.removeprefix("ledger.")
+
+
+_CHANGES: Final[Mapping[type, Callable[[IntentView, Fact, Any], Fields]]] = {
     IntentAccepted: _accepted,
+    IntentAllowed: _judged,
+    IntentBlocked: _judged,
     ApprovalRequested: _requested,
     ApprovalVoted: _voted,
+    ApprovalGranted: _consent(Consent.GRANTED),
+    ApprovalDenied: _consent(Consent.DENIED),
+    ApprovalExpired: _consent(Consent.EXPIRED),
+    ApprovalCancelled: _consent(Consent.CANCELLED),
+    ApprovalWithdrawn: _consent(Consent.WITHDRAWN),
     BudgetReserved: _reserved,
-    BudgetSettled: _not_held,
-    BudgetReleased: _not_held,
+    BudgetSettled: _settled,
+    BudgetReleased: _released,
+    BudgetCorrected: _corrected,
     ExecutionDispatched: _dispatched,
-    ExecutionRetryScheduled: _retry,
-    ExecutionInDoubt: _in_doubt,
-    ExecutionFailed: _failed,
-    OutcomeRecorded: _recorded,
+    ExecutionRefused: _refused,
+    ExecutionCancelled: attempts.stopped,
+    ExecutionExpired: attempts.stopped,
+    ExecutionRetryScheduled: attempts.again,
+    ExecutionSucceeded: attempts.succeeded,
+    ExecutionFailed: attempts.failed,
+    ExecutionInDoubt: attempts.in_doubt,
+    ExecutionResolved: attempts.resolved,
+    ProgressReported: attempts.progressed,
+    OutcomeRecorded: _ended,
     OutcomeAmended: _amended,
     KeyParked: _parked,
     KeyUnparked: _unparked,
 }
 
+_PENDING, _READY, _GRANTED = (
+    Standing((10, 0, 0), State.PENDING), Standing((20, 0, 0), State.READY), Standing((30, 0, 0), State.READY)
+)  # fmt: skip
+_ASKING, _PAID = Standing((20, 0, 0), State.AWAITING_APPROVAL), Standing((RESERVED, 0, 0), State.READY)
+
 # Rank and state of an event: later stages outrank earlier ones, then the attempt counts. Amendments see `_amended`.
-_STANDINGS: Mapping[type, Callable[[Any], Standing]] = {
-    IntentAccepted: lambda b: Standing((10, 0, 0), State.PENDING),
-    IntentAllowed: lambda b: Standing((20, 0, 0), State.AWAITING_APPROVAL if b.human_required else State.READY),
-    ApprovalGranted: lambda b: Standing((30, 0, 0), State.READY),
-    BudgetReserved: lambda b: Standing((RESERVED, 0, 0), State.READY),
+_STANDINGS: Final[Mapping[type, Callable[[Any], Standing]]] = {
+    IntentAccepted: lambda b: _PENDING,
+    IntentAllowed: lambda b: _ASKING if b.human_required else _READY,
+    ApprovalGranted: lambda b: _GRANTED,
+    BudgetReserved: lambda b: _PAID,
     ExecutionRetryScheduled: lambda b: Standing((50, b.attempt, 0), State.RUNNING, b.code, b.reason),
     ExecutionDispatched: lambda b: Standing((50, b.attempt, 1), State.RUNNING),
     ExecutionInDoubt: lambda b: Standing((60, b.attempt, 0), State.IN_DOUBT, b.code, b.reason),

@@ -1,23 +1,42 @@
 """What is the state of X, and why? One intent as the ledger tells it, whatever the order its topics are read in.
 
-The state never goes back: each event has a rank, and the highest rank counts, not the last event. What is not ranked
-(votes, cancellations asked for, refused commands) is in the timeline only.
+The state never goes back: each event has a rank, and the highest rank counts, not the last event. Only the outcome ends
+an intent; until it is recorded an intent is where its attempts are, or where it waits (G5).
 """
 
 from __future__ import annotations
 
-from bisect import insort
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 
-from libs.contracts.events import FailureCategory, ObjectRef
-from libs.ledger.service import Fact
+from libs.contracts.events import ChokePoint, EffectClass, FailureCategory, ObjectRef, Verdict, Vote
+from services.status.timeline import Entry, Timeline
 
-FIRST_ENTRIES, LAST_ENTRIES = 24, 40  # of a timeline that grows too long, both ends are kept
-EARLY_MAX = 8
+__all__ = [
+    "INITIAL",
+    "RESERVED",
+    "ApprovalView",
+    "Ballot",
+    "Consent",
+    "Doubt",
+    "Entry",
+    "Finding",
+    "IntentView",
+    "Progress",
+    "Standing",
+    "State",
+    "Try",
+    "TryStatus",
+    "error_category",
+    "index",
+    "is_ended",
+    "is_overdue",
+    "waiting",
+]
+
 RESERVED = 40  # rank of an intent whose money is set aside
 
 
@@ -39,21 +58,6 @@ class State(StrEnum):
     REFUSED = "REFUSED"
 
 
-class Entry(msgspec.Struct, frozen=True, array_like=True, order=True):
-    """One decision about the intent. The order of fields is the order of a timeline."""
-
-    at: int
-    topic: str
-    seq: int
-    event_id: bytes
-    event: str
-    actor: str
-    tenant: str
-    code: str
-    reason: str
-    control_seq: int
-
-
 class Standing(msgspec.Struct, frozen=True, array_like=True):
     """Where the intent is, and why. Compared by `rank` alone."""
 
@@ -63,8 +67,19 @@ class Standing(msgspec.Struct, frozen=True, array_like=True):
     reason: str = ""
 
 
+class Finding(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What one validator said."""
+
+    validator: str
+    choke_point: ChokePoint
+    verdict: Verdict
+    code: str
+    reason: str
+    target: str
+
+
 class ApprovalView(msgspec.Struct, frozen=True, array_like=True):
-    """What people are asked."""
+    """What people are asked. `display`: the arguments as they may see them."""
 
     action_digest: bytes
     needed: int
@@ -73,75 +88,127 @@ class ApprovalView(msgspec.Struct, frozen=True, array_like=True):
     display: str
 
 
+class Ballot(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A vote that counted."""
+
+    at: int
+    voter: str
+    vote: Vote
+    reason: str
+
+
+class Consent(StrEnum):
+    """What became of the request for approval."""
+
+    NONE = "NONE"
+    GRANTED = "GRANTED"
+    DENIED = "DENIED"
+    EXPIRED = "EXPIRED"
+    CANCELLED = "CANCELLED"
+    WITHDRAWN = "WITHDRAWN"
+
+
+class TryStatus(StrEnum):
+    """What is known of one attempt."""
+
+    OPEN = "OPEN"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    NOT_SENT = "NOT_SENT"
+    IN_DOUBT = "IN_DOUBT"
+
+
+class Try(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One attempt. `started_at` and `duration_ms` 0 = not known; `artifact`: where the raw answer is kept."""
+
+    attempt: int
+    dispatched_at: int
+    server: str
+    effect_class: EffectClass
+    status: TryStatus = TryStatus.OPEN
+    ended_at: int = 0
+    started_at: int = 0
+    duration_ms: int = 0
+    code: str = ""
+    category: FailureCategory | None = None
+    reason: str = ""
+    artifact: str = ""
+    response_digest: bytes | None = None
+
+
+class Doubt(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Nobody knows whether an attempt took effect; `applied` None = still nobody does."""
+
+    attempt: int
+    at: int
+    code: str
+    reason: str
+    quiet_until_at: int
+    owner_role: str
+    applied: bool | None = None
+    resolved_at: int = 0
+    by: str = ""
+    evidence: str = ""
+
+
+class Progress(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How far a long call says it is."""
+
+    attempt: int
+    percent: int
+    message: str
+    at: int
+
+
 class IntentView(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One intent. `version` grows with each fact; `stages` are (name, reached at); `positions` are (topic, seq) up to
-    which this is right. `tenant` "" = not accepted yet, so nobody may see it."""
+    """One intent. `version` counts its facts; `stages` are (name, reached at); `positions` are (topic, seq) up to which
+    this is right. `tenant` "" = not accepted yet, so nobody may see it.
+
+    Money: `set_aside_micros` is what was reserved, `reserved_micros` what of it is still held; `settled_micros`,
+    `released_micros` and `corrected_micros` are None until they happen; `cost_micros` is the outcome's."""
 
     tenant: str = ""
     account: str = ""
     tool: str = ""
     requester: str = ""
+    capability: str = ""
+    idempotency_key: str = ""
+    trace_parent: str = ""
     standing: Standing = Standing()
     accepted_at: int = 0
     updated_at: int = 0
     ended_at: int = 0
     expires_at: int = 0
     version: int = 0
-    attempts: int = 0
-    retry_at: int = 0
-    quiet_until_at: int = 0
-    owner_role: str = ""
-    reserved_micros: int = 0
-    cost_micros: int = 0
-    category: FailureCategory | None = None
-    object_refs: tuple[ObjectRef, ...] = ()
+    closing: bool = False  # decided, though the outcome is not recorded yet
+    findings: tuple[Finding, ...] = ()
+    rechecks: tuple[Finding, ...] = ()  # of the last look before a call
     approval: ApprovalView | None = None
     approvers: tuple[str, ...] = ()
+    ballots: tuple[Ballot, ...] = ()
+    consent: Consent = Consent.NONE
+    set_aside_micros: int = 0
+    reserved_micros: int = 0
+    settled_micros: int | None = None
+    released_micros: int | None = None
+    corrected_micros: int | None = None
+    attempts: int = 0
+    tries: tuple[Try, ...] = ()
+    retry_at: int = 0
+    category: FailureCategory | None = None
+    doubt: Doubt | None = None
+    progress: Progress | None = None
+    cost_micros: int = 0
+    object_refs: tuple[ObjectRef, ...] = ()
     parked: tuple[str, ...] = ()
     stages: tuple[tuple[str, int], ...] = ()
     positions: tuple[tuple[str, int], ...] = ()
     entries: tuple[Entry, ...] = ()
     dropped: int = 0
-    early: tuple[Entry, ...] = ()
+    early: Mapping[str, Timeline] = {}  # entries by tenant, until it is known whose intent it is
 
 
 INITIAL = IntentView()
-
-
-def add_entry(view: IntentView, entry: Entry) -> dict[str, Any]:
-    """The fields that every entry changes. Which entries are kept does not depend on the order they come in."""
-    entries = list(view.entries)
-    insort(entries, entry)
-    dropped = view.dropped
-    if len(entries) > FIRST_ENTRIES + LAST_ENTRIES:
-        del entries[FIRST_ENTRIES]
-        dropped += 1
-    positions = dict(view.positions)
-    positions[entry.topic] = max(entry.seq, positions.get(entry.topic, 0))
-    return {
-        "entries": tuple(entries),
-        "dropped": dropped,
-        "positions": tuple(sorted(positions.items())),
-        "version": view.version + 1,
-        "updated_at": max(view.updated_at, entry.at),
-    }
-
-
-def entry_of(fact: Fact) -> Entry:
-    """The fact as a line of the timeline."""
-    envelope, body = fact.envelope, fact.body
-    return Entry(
-        at=envelope.occurred_at,
-        topic=fact.topic,
-        seq=envelope.seq,
-        event_id=envelope.event_id,
-        event=type(body).__name__,
-        actor=envelope.actor.id,
-        tenant=envelope.tenant,
-        code=getattr(body, "code", ""),
-        reason=getattr(body, "reason", ""),
-        control_seq=envelope.control_seq,
-    )
 
 
 # -- what readers ask
@@ -168,6 +235,8 @@ def waiting(view: IntentView) -> tuple[str, str, int] | None:
     """What it waits for, the role that must act ("" = none), and until when (0 = no end); None = it does not wait."""
     if view.parked:
         return f"a repair of {', '.join(view.parked)}", "operator", 0
+    if view.closing and not is_ended(view):
+        return "its outcome to be recorded", "", 0
     match view.standing.state:
         case State.PENDING:
             return "validation", "", view.expires_at
@@ -181,7 +250,7 @@ def waiting(view: IntentView) -> tuple[str, str, int] | None:
         case State.RUNNING:
             return "the tool's answer", "", 0
         case State.IN_DOUBT:
-            return "a person to find out what happened", view.owner_role, 0
+            return "a person to find out what happened", view.doubt.owner_role if view.doubt else "", 0
         case _:
             return None
 
