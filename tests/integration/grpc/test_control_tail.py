@@ -18,7 +18,12 @@ from libs.runtime.control_tail import TOPIC, ControlTail
 from libs.runtime.settings import ControlSettings, KafkaSettings, StartRefused, load
 from libs.stack.stack import Stack
 
-pytestmark = pytest.mark.integration
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.requirement("D1"),
+    pytest.mark.requirement("T19"),
+    pytest.mark.requirement("T20"),
+]
 WAIT_S = 30.0
 
 

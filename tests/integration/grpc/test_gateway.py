@@ -30,7 +30,12 @@ from libs.runtime.requests import read_id
 from libs.runtime.settings import KafkaSettings, load
 from libs.stack.stack import Stack
 
-pytestmark = pytest.mark.integration
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.requirement("A1"),
+    pytest.mark.requirement("A3"),
+    pytest.mark.requirement("K7"),
+]
 WAIT_S = 30.0
 AGENT = devkeys.Who("agent-1", "acme", "MACHINE", ("a1",))
 OPERATOR = devkeys.Who("olga", "acme", "HUMAN", (), ("operator",))

@@ -22,6 +22,13 @@ from libs.runtime.grpc_server import GrpcServer
 from libs.runtime.settings import GrpcSettings, StartRefused, load
 from libs.runtime.telemetry import Metrics
 
+pytestmark = [
+    pytest.mark.requirement("A3"),
+    pytest.mark.requirement("G4"),
+    pytest.mark.requirement("T11"),
+    pytest.mark.requirement("T25"),
+]
+
 ALICE = Principal("acme", "alice", ActorKind.HUMAN, (), ())
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 RAISED: dict[str, Exception] = {

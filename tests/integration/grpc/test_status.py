@@ -33,7 +33,12 @@ from services.status.ports import Place
 from services.status.settings import StatusSettings
 from services.status.view import IntentView, Standing, State, index
 
-pytestmark = pytest.mark.integration
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.requirement("G4"),
+    pytest.mark.requirement("T11"),
+    pytest.mark.requirement("T20"),
+]
 WAIT_S = 20.0
 NOW = 1_800_000_000_000_000
 AGENT = devkeys.Who("agent-1", "acme", "MACHINE", ("a1", "a2"))

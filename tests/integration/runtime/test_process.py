@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = [pytest.mark.requirement("K7"), pytest.mark.requirement("D3")]
+
 WAIT_S = 15.0
 POLITE = """
 import asyncio

@@ -18,6 +18,8 @@ from services.approval.handler import ApprovalHandler
 from services.execution.handler import CommandsHandler
 from tests.unit.gateway.fakes import AGENT, FakeLog
 
+pytestmark = [pytest.mark.requirement("A3"), pytest.mark.requirement("E3")]
+
 LANES = 8
 ID = "6f1f5c3e-9d0b-5a4f-8c27-d1e0b4a3962d"
 DIGEST = "ab" * 32

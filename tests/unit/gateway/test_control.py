@@ -19,6 +19,8 @@ from libs.runtime.rpc import BadRequest, RoleMissing, enter
 from services.control.handler import ControlHandler
 from tests.unit.gateway.fakes import AGENT, OPERATOR, FakeLog
 
+pytestmark = [pytest.mark.requirement("D1"), pytest.mark.requirement("D2"), pytest.mark.requirement("T11")]
+
 ENTRY = reg.ToolEntry(
     server="git",
     definition='{"name": "git_log", "inputSchema": {"type": "object"}}',

@@ -25,6 +25,8 @@ from services.status.settings import StatusSettings
 from services.status.view import ApprovalView, Entry, IntentView, Standing, State
 from tests.unit.gateway.fakes import AGENT
 
+pytestmark = [pytest.mark.requirement("G4"), pytest.mark.requirement("G5"), pytest.mark.requirement("T11")]
+
 ONE = intent_id("acme", "one")
 NOW = wall_micros()
 PENDING = IntentView(

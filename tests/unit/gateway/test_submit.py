@@ -21,6 +21,8 @@ from services.intake.decider import IntakeLimits
 from services.intake.handler import IntakeHandler
 from tests.unit.gateway.fakes import AGENT, FakeLog
 
+pytestmark = [pytest.mark.requirement("A1"), pytest.mark.requirement("A3"), pytest.mark.requirement("A6")]
+
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 OTHER = "6f1f5c3e-9d0b-5a4f-8c27-d1e0b4a3962d"
 

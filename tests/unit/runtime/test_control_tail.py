@@ -9,6 +9,8 @@ from libs.ledger.chain import ZERO, event_hash
 from libs.ledger.codec import encode_event
 from libs.runtime.control_tail import Question, Tail, confirm, read
 
+pytestmark = [pytest.mark.requirement("D1"), pytest.mark.requirement("T19")]
+
 SYSTEM = Actor(id="control", kind=ActorKind.SYSTEM)
 
 

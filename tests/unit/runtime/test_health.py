@@ -6,6 +6,8 @@ import pytest
 
 from libs.runtime.health import Answer, Pages, answer
 
+pytestmark = [pytest.mark.requirement("K7"), pytest.mark.requirement("T14")]
+
 LOCAL = "127.0.0.1"
 
 

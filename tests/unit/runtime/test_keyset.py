@@ -14,6 +14,8 @@ from libs.runtime.keyset import KeySource, KeysUnreadable, check_source, read_do
 from libs.runtime.rpc import Unauthenticated
 from libs.runtime.settings import AuthSettings, SettingsError, StartRefused
 
+pytestmark = [pytest.mark.requirement("A3"), pytest.mark.requirement("T25"), pytest.mark.requirement("X19")]
+
 WHO = devkeys.Who("agent-1", "acme", "MACHINE", ("a1",), ("reader",))
 
 

@@ -11,6 +11,8 @@ import pytest
 
 from libs.runtime.logs import REDACTED, configure, is_secret_name, logger, redact, trace_id, traced
 
+pytestmark = [pytest.mark.requirement("K3"), pytest.mark.requirement("T24")]
+
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 JWT = "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
 

@@ -22,6 +22,8 @@ from libs.runtime.settings import (
     variables,
 )
 
+pytestmark = [pytest.mark.requirement("D3"), pytest.mark.requirement("T32")]
+
 GOOD_TOKEN = "5b3c7d0a9e8f4412"
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from prometheus_client import CollectorRegistry
 
 from libs.runtime.telemetry import Metrics
+
+pytestmark = [pytest.mark.requirement("K1")]
 
 
 def test_names_are_the_promised_ones() -> None:
