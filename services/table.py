@@ -15,8 +15,7 @@ from services.execution.state import ExecutionState
 from services.intake import decider as intake
 from services.intake import reading
 from services.outcome import decider as outcome
-from services.status import facts as status
-from services.status import view
+from services.status import service as status
 from services.validation import decider as validation
 
 INTAKE, VALIDATION, APPROVAL = "ledger.intake", "ledger.validation", "ledger.approval"
@@ -94,18 +93,7 @@ TABLE: Final[Mapping[str, Service]] = {
         evolve=outcome.evolve,
     ),
     "control": control.SERVICE,
-    "status": Service(
-        name="status",
-        writes=None,
-        reads=(INTAKE, VALIDATION, APPROVAL, BUDGET, EXECUTION, OUTCOME),
-        commands=(),
-        initial=view.INITIAL,
-        state_type=view.IntentView,
-        decide=status.decide,
-        evolve=status.evolve,
-        index=view.index,
-        needs_control=False,
-    ),
+    "status": status.SERVICE,
 }
 
 # The services that one kind of worker hosts together in the co-located shape, in their order.

@@ -45,7 +45,7 @@ from libs.contracts.events import (
 )
 from libs.ledger.service import Fact, Input, World
 from services.status import attempts
-from services.status.timeline import STEPS, TOPICS, Entry, Timeline, added, entry_of
+from services.status.timeline import STAGES, Entry, Timeline, added, entry_of, moved, reached
 from services.status.view import (
     RESERVED,
     ApprovalView,
@@ -59,25 +59,6 @@ from services.status.view import (
 
 BALLOTS_MAX = 64
 Fields = dict[str, Any]
-
-# The stage that an event reaches; the first time counts.
-STAGES: Final[Mapping[type, str]] = {
-    IntentAccepted: "accepted",
-    IntentAllowed: "validated",
-    IntentBlocked: "validated",
-    ApprovalRequested: "approval requested",
-    ApprovalGranted: "approved",
-    BudgetReserved: "reserved",
-    ExecutionDispatched: "dispatched",
-    ExecutionSucceeded: "answered",
-    ExecutionFailed: "answered",
-    ExecutionInDoubt: "in doubt",
-    ExecutionResolved: "resolved",
-    BudgetSettled: "settled",
-    BudgetReleased: "released",
-    OutcomeRecorded: "ended",
-}
-_STEP_OF_STAGE = {stage: STEPS[kind.__name__] for kind, stage in reversed(STAGES.items())}
 
 # Events after which only the outcome is missing.
 _ENDINGS: Final = frozenset(
@@ -96,7 +77,7 @@ def decide(item: Input, state: IntentView, world: World) -> list[Any]:
 def evolve(view: IntentView, fact: Fact) -> IntentView:
     """The view after one more fact. One that was folded already, or is about no intent, leaves no trace."""
     body, envelope, kind = fact.body, fact.envelope, type(fact.body)
-    positions = _moved(view.positions, fact.topic, envelope.seq)
+    positions = moved(view.positions, fact.topic, envelope.seq)
     if positions is None or kind is SubmissionRejected:
         return view
     if kind is CommandRejected and body.command_id == envelope.intent_id:
@@ -105,9 +86,8 @@ def evolve(view: IntentView, fact: Fact) -> IntentView:
     fields: Fields = {"positions": positions, "version": view.version + 1}
     if at > view.updated_at:
         fields["updated_at"] = at
-    stage = STAGES.get(kind)
-    if stage:
-        fields["stages"] = _reached(view.stages, stage, at)
+    if kind in STAGES:
+        fields["stages"] = reached(view.stages, STAGES[kind], at)
     if kind in _ENDINGS:
         fields["closing"] = True
     change = _CHANGES.get(kind)
@@ -121,25 +101,6 @@ def evolve(view: IntentView, fact: Fact) -> IntentView:
     if kind is not ProgressReported:
         fields |= _recorded(view, entry_of(fact), fields.get("tenant") or view.tenant)
     return msgspec.structs.replace(view, **fields)
-
-
-def _moved(positions: tuple[tuple[str, int], ...], topic: str, seq: int) -> tuple[tuple[str, int], ...] | None:
-    """The positions with one more; None = it is no topic of ours, or this far was read before."""
-    if topic not in TOPICS:
-        return None
-    read = dict(positions)
-    if seq <= read.get(topic, 0):
-        return None
-    read[topic] = seq
-    return tuple(read.items()) if len(read) == len(positions) else tuple(sorted(read.items()))
-
-
-def _reached(stages: tuple[tuple[str, int], ...], stage: str, at: int) -> tuple[tuple[str, int], ...]:
-    times = dict(stages)
-    if times.get(stage, at + 1) <= at:
-        return stages
-    times[stage] = at
-    return tuple(sorted(times.items(), key=lambda item: (item[1], _STEP_OF_STAGE[item[0]])))
 
 
 def _recorded(view: IntentView, entry: Entry, tenant: str) -> Fields:
