@@ -49,7 +49,7 @@ class StatusHandler(rpc.StatusServiceServicer):
         page, now_at = found[:size], wall_micros()
         more = f"{page[-1].place.at}.{page[-1].place.key.hex()}" if len(found) > size else ""
         return pb.ListResponse(
-            intents=[show(one.place.key, one.view, now_at, self._lanes, timeline=False) for one in page],
+            intents=[show(one.place.key, one.view, now_at, self._lanes, details=False) for one in page],
             next_page_token=show_place(more),
         )
 

@@ -10,7 +10,16 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
-from libs.contracts.events import ActorKind, FailureCategory, ObjectRef, Principal
+from libs.contracts.events import (
+    ActorKind,
+    ChokePoint,
+    EffectClass,
+    FailureCategory,
+    ObjectRef,
+    Principal,
+    Verdict,
+    Vote,
+)
 from libs.contracts.proto.deedbook.status.v1 import status_pb2 as pb
 from libs.governance.identity import intent_id
 from libs.ledger.partition import lane_of
@@ -22,7 +31,20 @@ from libs.runtime.telemetry import Metrics
 from services.status.handler import StatusHandler
 from services.status.ports import Listed, Place
 from services.status.settings import StatusSettings
-from services.status.view import ApprovalView, Entry, IntentView, Standing, State
+from services.status.timeline import Entry
+from services.status.view import (
+    ApprovalView,
+    Ballot,
+    Consent,
+    Doubt,
+    Finding,
+    IntentView,
+    Progress,
+    Standing,
+    State,
+    Try,
+    TryStatus,
+)
 from tests.unit.gateway.fakes import AGENT
 
 pytestmark = [pytest.mark.requirement("G4"), pytest.mark.requirement("G5"), pytest.mark.requirement("T11")]
@@ -136,6 +158,45 @@ async def test_why_it_failed_is_shown_with_category_and_references() -> None:
     assert shown.error_category == pb.ERROR_CATEGORY_TRANSIENT
     assert (shown.attempts, shown.cost_micros, shown.object_refs[0].id) == (2, 3, "c0ffee")
     assert shown.end_time.ToMicroseconds() == NOW + 5
+
+
+async def test_why_in_detail_is_shown_for_one_intent_and_left_out_of_lists() -> None:
+    enter(AGENT)
+    found = Finding("freshness", ChokePoint.STEP_EXECUTION, Verdict.BLOCK, "STALE", "crm is 2 days old", "crm")
+    tried = Try(1, NOW, "git", EffectClass.OPAQUE, TryStatus.IN_DOUBT, code="TIMEOUT", response_digest=b"\xcd" * 32)
+    view = changed(
+        PENDING,
+        findings=(found,),
+        rechecks=(found, found),
+        tries=(tried,),
+        doubt=Doubt(1, NOW, "TIMEOUT", "no answer", NOW + 1, "resolver"),
+        progress=Progress(1, 40, "halfway", NOW),
+        set_aside_micros=7,
+        settled_micros=0,
+        consent=Consent.WITHDRAWN,
+        approval=ApprovalView(bytes(32), 1, ("lead",), NOW, "{}"),
+        ballots=(Ballot(NOW, "eve", Vote.APPROVE, "fine"), Ballot(NOW, "bob", Vote.DENY, "no")),
+    )
+    store = FakeStore(one=view)
+    shown = await get(store)
+    assert (shown.findings[0].validator, shown.findings[0].verdict) == ("freshness", pb.VERDICT_BLOCK)
+    assert (len(shown.rechecks), shown.findings[0].choke_point) == (2, "STEP_EXECUTION")
+    assert (shown.tries[0].status, shown.tries[0].effect_class) == (pb.ATTEMPT_STATUS_IN_DOUBT, "OPAQUE")
+    assert shown.tries[0].response_digest == "cd" * 32
+    assert (shown.doubt.owner_role, shown.doubt.HasField("applied")) == ("resolver", False)
+    assert (shown.progress.percent, shown.approval.consent) == (40, pb.CONSENT_WITHDRAWN)
+    assert [(one.voter, one.approve) for one in shown.approval.ballots] == [("eve", True), ("bob", False)]
+    assert (shown.money.set_aside_micros, shown.money.HasField("settled_micros")) == (7, True)
+    assert not shown.money.HasField("released_micros")
+    (listed,) = (await handler(store).List(pb.ListRequest(), None)).intents
+    assert not (listed.findings or listed.rechecks or listed.tries or listed.timeline)
+
+
+@pytest.mark.parametrize("status", list(TryStatus))
+async def test_every_attempt_status_has_its_name(status: TryStatus) -> None:
+    enter(AGENT)
+    shown = await get(FakeStore(one=changed(PENDING, tries=(Try(1, NOW, "s", EffectClass.KEYED, status),))))
+    assert pb.AttemptStatus.Name(shown.tries[0].status) == f"ATTEMPT_STATUS_{status.value}"
 
 
 async def test_past_its_expiry_it_is_overdue_and_not_expired() -> None:
