@@ -23,7 +23,8 @@ STOP_S = 30.0
 
 # Replication is 1 since there is one node; acks=all and Kafka's own flushing stay as they are. Nothing creates topics
 # by itself: a misspelt topic must be an error. 1 MiB is the limit of a record on every topic. After a kill -9 the
-# controller lets the broker in again only when its old session has run out: 3 s instead of 9.
+# controller lets the broker in again only when its old session has run out: 3 s instead of 9. The folder is relative,
+# since Kafka takes a comma in a path for the end of it.
 PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -33,7 +34,7 @@ listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=BROKER
 controller.quorum.bootstrap.servers=127.0.0.1:{controller_port}
-log.dirs={data}
+log.dirs=data
 auto.create.topics.enable=false
 message.max.bytes=1048576
 offsets.topic.replication.factor=1
@@ -82,16 +83,14 @@ class Kafka:
         """Starts the broker without waiting for it; `ready` waits."""
         # Once it has run, clients know its port: a broker that comes back insists on it.
         self.port = self.port or self._ports.get("kafka")
-        text = PROPERTIES.format(
-            port=self.port, controller_port=self._ports.get("kafka-controller"), data=self._folder.kafka / "data"
-        )
+        text = PROPERTIES.format(port=self.port, controller_port=self._ports.get("kafka-controller"))
         self._properties.write_text(text)
         java = [jars.java(), "-Xmx512m", "-XX:+UseSerialGC", "-Djava.awt.headless=true", *self._options()]
-        command = [*java, f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.xml')}"]
+        command = [*java, f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.xml').as_uri()}"]
         env = {**os.environ, "CLASSPATH": jars.classpath()}
         self._format(command, env)
         words = ["kafka.Kafka", str(self._properties)]
-        self.child.spawn([*command, *words], words, env)
+        self.child.spawn([*command, *words], words, env, self._folder.kafka)
 
     def ready(self) -> None:
         """Waits until the broker takes requests (it listens only after it has registered itself)."""
@@ -124,7 +123,12 @@ class Kafka:
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A", 1)
         argv = ["kafka.tools.StorageTool", "format", "--standalone", "--ignore-formatted", "-t", cluster]
         said = subprocess.run(
-            [*command, *argv, "-c", str(self._properties)], capture_output=True, text=True, check=False, env=env
+            [*command, *argv, "-c", str(self._properties)],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=env,
+            cwd=self._folder.kafka,
         )
         if said.returncode != 0:
             raise StartFailed(f"Kafka's storage could not be made: {(said.stderr or said.stdout).strip()[-500:]}")

@@ -85,7 +85,13 @@ class Child:
         """The exit status once it has ended (negative: the signal that ended it)."""
         return None if self._process is None else self._process.poll()
 
-    def spawn(self, argv: Sequence[str], words: Sequence[str], env: Mapping[str, str] | None = None) -> int:
+    def spawn(
+        self,
+        argv: Sequence[str],
+        words: Sequence[str],
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> int:
         """Starts it in a session of its own: a Ctrl-C reaches only us, and we stop things in order. Returns the pid."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         if self.log.exists() and self.log.stat().st_size > LOG_BYTES_MAX:
@@ -97,6 +103,7 @@ class Child:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=None if env is None else dict(env),
+                cwd=cwd,
                 start_new_session=True,
             )
         try:
