@@ -6,7 +6,7 @@ everything. What it does not mention is not allowed.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 import msgspec
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -103,7 +103,7 @@ class ApprovalRule(_Model):
 class Policy(_Model):
     """One policy document."""
 
-    version: Literal[1]
+    version: Annotated[int, Field(ge=1, le=1)]
     tools: ToolRules
     fields: tuple[FieldRule, ...] = ()
     freshness: Freshness = Freshness()
