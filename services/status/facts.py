@@ -126,6 +126,8 @@ def _recorded(view: IntentView, entry: Entry, tenant: str) -> Fields:
 
 def _accepted(view: IntentView, fact: Fact, body: IntentAccepted) -> Fields:
     envelope = fact.envelope
+    if view.tenant:
+        return {}
     return {
         "tenant": envelope.tenant,
         "account": envelope.account,

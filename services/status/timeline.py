@@ -140,7 +140,7 @@ def entry_of(fact: Fact) -> Entry:
     words = _WORDS.get(type(body))
     reason: str = words(body) if words else getattr(body, "reason", "")
     if len(reason) > REASON_MAX or not reason.isprintable():
-        reason = " ".join(reason.split())[:REASON_MAX]
+        reason = " ".join("".join(c if c.isprintable() else " " for c in reason[: 2 * REASON_MAX]).split())[:REASON_MAX]
     return Entry(
         envelope.occurred_at,
         fact.topic,
