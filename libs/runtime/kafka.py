@@ -7,13 +7,15 @@ import asyncio
 import ssl
 from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.helpers import create_ssl_context
 
 from libs.runtime.settings import KafkaSettings, SettingsError, StartRefused
+
+T = TypeVar("T")
 
 REQUEST_BYTES_MAX = 900_000  # below the topics' limit of 1 MiB, batch overhead included
 
@@ -58,7 +60,15 @@ async def stop(client: Any, seconds: float = 5.0) -> None:
         await _within(client.stop(), seconds)
 
 
-async def _within(work: Coroutine[Any, Any, None], seconds: float) -> None:
+async def partitions(client: Any, topic: str, settings: KafkaSettings) -> int:
+    """How many partitions a topic has; 0 for one that is not there. For a producer that was started."""
+    try:
+        return len(await _within(client.partitions_for(topic), settings.kafka_timeout_ms / 1000))
+    except (TimeoutError, KafkaError):
+        return 0
+
+
+async def _within(work: Coroutine[Any, Any, T], seconds: float) -> T:
     """Wait so long and no longer: the library sometimes swallows a cancellation, which would make
     `asyncio.timeout` wait for ever."""
     task = asyncio.create_task(work)
@@ -68,7 +78,7 @@ async def _within(work: Coroutine[Any, Any, None], seconds: float) -> None:
         task.cancel()
     if not done or task.cancelled():  # it also cancels itself at times
         raise TimeoutError
-    task.result()
+    return task.result()
 
 
 def connection(settings: KafkaSettings) -> dict[str, Any]:

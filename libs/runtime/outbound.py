@@ -5,6 +5,7 @@ partition. A send whose answer did not come in time is *unknown*, not failed: wh
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -34,20 +35,28 @@ class KafkaOutbound:
 
     def __init__(self, settings: KafkaSettings, client_id: str, send_timeout_ms: int) -> None:
         self._settings = settings
+        self._topics = {"intake.home": settings.lanes, "commands": settings.lanes, "control.commands": 1}
         self._client_id = client_id
         self._timeout_s = send_timeout_ms / 1000
         self._client: Any = None
         self._opening: asyncio.Task[Any] | None = None
         self._failed_ms: int | None = None
         self._closing: set[asyncio.Task[None]] = set()
+        self._mending: asyncio.Task[None] | None = None
         self._log = logger(__name__)
 
     async def start(self) -> None:
-        """Connect. Raises StartRefused when Kafka does not answer."""
-        await self._producer()
+        """Connect, and see that there are as many partitions as lanes. Raises StartRefused."""
+        client = await self._producer()
+        for topic, wanted in self._topics.items():
+            found = await kafka.partitions(client, topic, self._settings)
+            if found != wanted:
+                raise StartRefused(f"The topic {topic} has {found} partitions and {wanted} are needed (DEED_LANES).")
 
     async def stop(self) -> None:
         """Everything that was sent is answered first, as far as time allows."""
+        if self._mending is not None:
+            self._mending.cancel()
         if self._opening is not None:
             self._opening.cancel()
         if self._client is not None:
@@ -97,13 +106,23 @@ class KafkaOutbound:
         return client
 
     def _drop(self, client: Any) -> None:
-        """Never use this producer again. Sends that wait on it get their answers while it stops."""
+        """Never use this producer again. Sends that wait on it get their answers while it stops; the next one is opened
+        whether or not somebody asks, since nobody asks a process that is not ready."""
         if client is None or client is not self._client:
             return
         self._client = None
         task = asyncio.create_task(kafka.stop(client))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+        if self._mending is None or self._mending.done():
+            self._mending = asyncio.create_task(self._mend())
+
+    async def _mend(self) -> None:
+        while self._client is None:
+            with suppress(StartRefused):
+                await self._producer()
+                return
+            await asyncio.sleep(REOPEN_EVERY_MS / 1000)
 
 
 class CommandLog:

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from contextvars import ContextVar
 from typing import Any
 
@@ -160,12 +161,13 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
 
         return call
 
-    def _stream(self, method: str, inner: Callable[[Any, Any], AsyncIterator[Any]]) -> Callable[[Any, Any], Any]:
+    def _stream(self, method: str, inner: Callable[[Any, Any], AsyncGenerator[Any, None]]) -> Callable[[Any, Any], Any]:
         async def call(request: Any, context: Any) -> AsyncIterator[Any]:
             try:
                 with traced(await self._enter(context), method=method):
-                    async for answer in inner(request, context):
-                        yield answer
+                    async with aclosing(inner(request, context)) as answers:
+                        async for answer in answers:
+                            yield answer
             except BaseException as error:
                 await self._refuse(method, context, error)
                 raise

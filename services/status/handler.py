@@ -4,7 +4,8 @@ the ledger, and nothing to those whom it does not concern."""
 from __future__ import annotations
 
 # ruff: noqa: N802 - the contract names the methods
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 from libs.contracts.proto.deedbook.status.v1 import status_pb2 as pb
@@ -60,13 +61,14 @@ class StatusHandler(rpc.StatusServiceServicer):
         self._metrics.watches.set(self._watches)
         try:
             key = read_id(request.intent_id, "intent_id")
-            async for view in self._versions(key, request.after_version):
-                yield pb.WatchResponse(intent=show(key, view, wall_micros(), self._lanes))
+            async with aclosing(self._versions(key, request.after_version)) as views:
+                async for view in views:
+                    yield pb.WatchResponse(intent=show(key, view, wall_micros(), self._lanes))
         finally:
             self._watches -= 1
             self._metrics.watches.set(self._watches)
 
-    async def _versions(self, key: bytes, after: int) -> AsyncIterator[IntentView]:
+    async def _versions(self, key: bytes, after: int) -> AsyncGenerator[IntentView, None]:
         """Each version above `after`, until the intent has ended. A stream must not outlive its token, so it has a
         longest time, after which the caller comes again."""
         until_ms = boottime_ms() + self._settings.watch_max_s * 1000

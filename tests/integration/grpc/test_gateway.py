@@ -191,26 +191,36 @@ async def test_a_log_that_is_away_is_said_in_time_and_found_again(log: Stack, ga
         await gateway.submit("during")
     assert error.value.code() == grpc.StatusCode.UNAVAILABLE
     assert time.monotonic() - began < 5
+    assert await gateway.ready() != "ok"
     await asyncio.to_thread(log.kafka.start)
-    async with asyncio.timeout(WAIT_S):
-        while True:
-            try:
-                again = await gateway.submit("during")
-                break
-            except grpc.aio.AioRpcError:
-                await asyncio.sleep(0.1)
-    assert read_id(again.intent_id, "id") == intent_id("acme", "during")
     await gateway.until_ready()
+    again = await gateway.submit("during")
+    assert read_id(again.intent_id, "id") == intent_id("acme", "during")
+
+
+async def refused_start(given: dict[str, str]) -> tuple[int | None, str]:
+    """Exit code and words of a gateway that does not start."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("DEED_")}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "services.gateway", env={**kept, **given}, stderr=asyncio.subprocess.PIPE
+    )
+    _, said = await asyncio.wait_for(process.communicate(), WAIT_S)
+    return process.returncode, said.decode()
+
+
+async def test_it_does_not_start_with_another_number_of_lanes(log: Stack, issuer: Path) -> None:
+    given = {**devkeys.variables(issuer), "DEED_KAFKA_BOOTSTRAP": log.kafka.bootstrap, "DEED_LANES": "16"}
+    code, said = await refused_start(given)
+    assert code == os.EX_UNAVAILABLE
+    assert "gateway does not start: The topic intake.home has 8 partitions and 16 are needed (DEED_LANES)." in said
 
 
 async def test_it_does_not_start_without_what_it_needs(issuer: Path) -> None:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("DEED_")}
-    given = {**kept, **devkeys.variables(issuer), "DEED_KAFKA_BOOTSTRAP": "127.0.0.1:9", "DEED_KAFKA_TIMEOUT_MS": "500"}
-    for missing, code in (("DEED_JWKS", os.EX_CONFIG), ("", os.EX_UNAVAILABLE)):
-        environment = {name: value for name, value in given.items() if name != missing}
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "services.gateway", env=environment, stderr=asyncio.subprocess.PIPE
-        )
-        _, said = await asyncio.wait_for(process.communicate(), WAIT_S)
-        assert process.returncode == code
-        assert f"gateway does not start: {missing}".encode() in said
+    given = {**devkeys.variables(issuer), "DEED_KAFKA_BOOTSTRAP": "127.0.0.1:9", "DEED_KAFKA_TIMEOUT_MS": "500"}
+    code, said = await refused_start(given)
+    assert code == os.EX_UNAVAILABLE
+    assert "gateway does not start: Kafka at DEED_KAFKA_BOOTSTRAP" in said
+    for missing in ("DEED_JWKS", "DEED_JWT_ISSUER", "DEED_JWT_AUDIENCE", "DEED_KAFKA_BOOTSTRAP"):
+        code, said = await refused_start({name: value for name, value in given.items() if name != missing})
+        assert code == os.EX_CONFIG
+        assert f"gateway does not start: {missing} is not set" in said
