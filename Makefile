@@ -87,7 +87,7 @@ env: ## Random secrets for docker compose, in .env
 		echo "$$name=$$($(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(32))')"; done > .env)
 
 clean: ## Stop everything and remove the data
-	@test ! -x $(VENV)/bin/deed || deed down
+	@-test ! -x $(VENV)/bin/deed || deed down
 	@rm -rf .deedbook .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 purge: clean ## Remove .venv as well

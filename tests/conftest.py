@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -16,6 +16,10 @@ from libs.stack.scratch import scratch
 from libs.stack.stack import Stack
 from libs.stack.topics import create_topics, delete_topics
 from tests.servers import SOURCES, Servers, chosen, docker_is_away, opened
+
+if TYPE_CHECKING:  # they import every service, which unit tests need not wait for
+    from tests.faults.rig import Rig
+    from tests.faults.shared import Shared
 
 T = TypeVar("T")
 exercised: set[str] = set()
@@ -56,6 +60,22 @@ def own_stack() -> Iterator[Stack]:
             wait_for(create_topics(ends.kafka_bootstrap))
             exercised.add("embedded")
             yield stack
+
+
+@pytest.fixture(scope="session", params=["colocated", "separate"])
+def shared_rig(request: pytest.FixtureRequest) -> Iterator[Shared]:
+    """A running system per shape, for all tests that leave it whole. One shape at a time."""
+    from tests.faults.shared import shared
+
+    with shared(request.param) as one:
+        exercised.add("embedded")
+        yield one
+
+
+@pytest.fixture
+def rig(shared_rig: Shared) -> Rig:
+    """A running system that was whole when the test before ended. Each test ends by proving it."""
+    return shared_rig.rig()
 
 
 def wait_for(work: Coroutine[Any, Any, T]) -> T:

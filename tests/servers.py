@@ -74,7 +74,7 @@ def _existing() -> Servers:
 def _docker() -> Iterator[Servers]:
     from testcontainers.core.container import DockerContainer
     from testcontainers.core.wait_strategies import LogMessageWaitStrategy
-    from testcontainers.postgres import PostgresContainer
+    from testcontainers.community.postgres import PostgresContainer
 
     # The broker tells clients its own address, so the port outside has to be known before the container starts.
     with scratch(home() / "tests") as folder:

@@ -29,7 +29,8 @@ from libs.stack.stack import Endpoints, Stack
 from libs.stack.topics import LANES
 
 TICK_S = 0.1
-PROBE_EVERY_S = 0.25
+PROBE_EVERY_S = 0.25  # as long as something is not ready
+PROBE_READY_S = 2.0
 STOP_S = 25.0
 WRONG_SETTING = os.EX_CONFIG  # a restart would not help
 
@@ -116,7 +117,8 @@ class Supervisor:
             now = time.monotonic()
             for watched in self._watched:
                 await self._revive(watched, now)
-            if now - probed >= PROBE_EVERY_S:
+            all_ready = all(watched.ready for watched in self._watched)
+            if now - probed >= (PROBE_READY_S if all_ready else PROBE_EVERY_S):
                 await asyncio.gather(*(self._probe(watched) for watched in self._watched if not watched.is_server))
                 probed = now
             if self._ready_s is None and all(watched.ready for watched in self._watched):
