@@ -124,14 +124,11 @@ def moved(positions: tuple[tuple[str, int], ...], topic: str, seq: int) -> tuple
 
 def reached(stages: tuple[tuple[str, int], ...], stage: str, at: int) -> tuple[tuple[str, int], ...]:
     """The stages with one more, in the order of their times; the first time counts."""
-    times = dict(stages)
-    before = times.get(stage)
-    if before is not None and before <= at:
+    if any(name == stage for name, _ in stages):
         return stages
-    if before is None and (not stages or stages[-1][1] < at):
+    if not stages or stages[-1][1] < at:
         return (*stages, (stage, at))
-    times[stage] = at
-    return tuple(sorted(times.items(), key=lambda item: (item[1], _STEP_OF_STAGE[item[0]])))
+    return tuple(sorted((*stages, (stage, at)), key=lambda item: (item[1], _STEP_OF_STAGE[item[0]])))
 
 
 def entry_of(fact: Fact) -> Entry:

@@ -128,7 +128,7 @@ def _any(hint: Any) -> st.SearchStrategy[Any]:
         return st.sampled_from(hint)
     if issubclass(hint, msgspec.Struct):
         return any_body(hint)
-    return {str: st.sampled_from(["", "a", "line\n\x1bbreak", "x" * 400]), int: st.integers(0, 3),
+    return {str: st.sampled_from(["", "budget", "line\n\x1bbreak", "x" * 400]), int: st.integers(0, 3),
             bool: st.booleans(), bytes: st.sampled_from([ID, KEY])}[hint]  # fmt: skip
 
 
