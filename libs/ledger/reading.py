@@ -34,10 +34,10 @@ class Follower:
         self,
         settings: KafkaSettings,
         name: str,
-        post: Callable[[Any], None],
         paused: Callable[[], set[tuple[str, int]]],
     ) -> None:
-        self._settings, self._name, self._post, self._paused = settings, name, post, paused
+        self._settings, self._name, self._paused = settings, name, paused
+        self.post: Callable[[Any], None] = lambda answer: None  # set by the shell
         self._wanted: Mapping[tuple[str, int], tuple[int, int | None]] = {}
         self._next: dict[TopicPartition, tuple[int, int | None]] = {}  # claim, next offset
         self._changed = asyncio.Event()
@@ -60,15 +60,14 @@ class Follower:
                     await kafka.start(client, self._settings)
                     self._changed.set()
                 await self._read(client)
-            except AWAY:
+            except (*AWAY, asyncio.CancelledError) as error:
                 if client is not None:
                     await kafka.stop(client)
                 client = None
+                task = asyncio.current_task()
+                if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                    raise  # by us; the library also cancels itself at times, when a broker goes away
                 await asyncio.sleep(0.5)
-            except asyncio.CancelledError:
-                if client is not None:
-                    await kafka.stop(client)
-                raise
 
     async def _read(self, client: Any) -> None:
         while True:
@@ -113,7 +112,7 @@ class Follower:
             Record(place.topic, place.partition, r.offset, r.timestamp * 1000, r.key, r.value or b"", tuple(r.headers))
             for r in records
         )
-        self._post(Records(place.topic, place.partition, claim, items))
+        self.post(Records(place.topic, place.partition, claim, items))
 
     def _pause(self, client: Any) -> None:
         wanted = {TopicPartition(*place) for place in self._paused()} & set(self._next)
@@ -128,7 +127,7 @@ class Follower:
             found = self._next.pop(place, None)
             if found is not None:
                 text = f"{place.topic}: offset {found[1]} is not in the log any more"
-                self._post(FetchFailed(place.partition, found[0], text))
+                self.post(FetchFailed(place.partition, found[0], text))
         self._changed.set()
 
 

@@ -93,6 +93,7 @@ class Shell:
         self._timer: asyncio.TimerHandle | None = None
         self._trim_at = self._loop.time() + TRIM_EVERY_S
         self._carry_out = self._routes()
+        follower.post = self.post
 
     # -- life
 

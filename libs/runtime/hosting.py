@@ -114,7 +114,7 @@ async def host(process: Process, services: Sequence[Service], given: Given) -> N
         given.effects(lambda: tail.view) if given.effects is not None else None,
         lambda result: encode_late(result, wall_micros()),
     )
-    follower = Follower(kafka_settings, name, lambda answer: shell.post(answer), worker.paused)
+    follower = Follower(kafka_settings, name, worker.paused)
     shell = Shell(worker, store, Appender(kafka_settings, name), follower,
                   Checker(kafka_settings, name, hosted, store.kept), outside)  # fmt: skip
     shell.post(ControlSeen(EMPTY, False))

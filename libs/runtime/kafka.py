@@ -46,7 +46,7 @@ def consumer(settings: KafkaSettings, client_id: str, **more: Any) -> Any:
 async def start(client: Any, settings: KafkaSettings) -> None:
     """Start a client within the limit. Raises StartRefused with a sentence for the operator."""
     try:
-        await _within(client.start(), settings.kafka_timeout_ms / 1000)
+        await within(client.start(), settings.kafka_timeout_ms / 1000)
     except (TimeoutError, KafkaError, OSError) as error:
         await stop(client)
         raise StartRefused(
@@ -57,18 +57,18 @@ async def start(client: Any, settings: KafkaSettings) -> None:
 async def stop(client: Any, seconds: float = 5.0) -> None:
     """Stop a client; one that does not stop in time is left behind."""
     with suppress(TimeoutError, KafkaError, OSError):
-        await _within(client.stop(), seconds)
+        await within(client.stop(), seconds)
 
 
 async def partitions(client: Any, topic: str, settings: KafkaSettings) -> int:
     """How many partitions a topic has; 0 for one that is not there. For a producer that was started."""
     try:
-        return len(await _within(client.partitions_for(topic), settings.kafka_timeout_ms / 1000))
+        return len(await within(client.partitions_for(topic), settings.kafka_timeout_ms / 1000))
     except (TimeoutError, KafkaError):
         return 0
 
 
-async def _within(work: Coroutine[Any, Any, T], seconds: float) -> T:
+async def within(work: Coroutine[Any, Any, T], seconds: float) -> T:
     """Wait so long and no longer: the library sometimes swallows a cancellation, which would make
     `asyncio.timeout` wait for ever."""
     task = asyncio.create_task(work)
