@@ -179,10 +179,7 @@ def test_a_switch_stops_whatever_a_token_or_the_registry_can_name(kind: events.S
         ({"quiet_ms": -1}, "VALUE_INVALID"),
         ({"effect": events.EffectKind.WRITE}, "VALUE_INVALID"),
         ({"effect_class": events.EffectClass.KEYED}, "VALUE_INVALID"),
-        (
-            {"effect_class": events.EffectClass.KEYED, "key_placement": events.KeyPlacement.ARGUMENT},
-            "VALUE_INVALID",
-        ),
+        ({"effect_class": events.EffectClass.KEYED, "key_placement": events.KeyPlacement.HEADER}, "VALUE_INVALID"),
         ({"effect_class": events.EffectClass.QUERYABLE}, "VALUE_INVALID"),
         ({"target_path": "a..b"}, "VALUE_INVALID"),
         ({"answer_cost_path": "$.cost"}, "VALUE_INVALID"),
