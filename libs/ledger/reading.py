@@ -145,8 +145,8 @@ class Checker:
         """Read what the log holds at the anchors and from the frontiers on."""
         async with self._busy:
             try:
-                async with asyncio.timeout(self._settings.kafka_timeout_ms / 1000 * (6 if action.full else 1)):
-                    return await self._check(action)
+                seconds = self._settings.kafka_timeout_ms / 1000 * (6 if action.full else 1)
+                return await kafka.within(self._check(action), seconds)
             except (*AWAY, TopicUnfit) as error:
                 await self._drop()
                 return Checked(action.lane, action.claim, {}, {}, {}, {}, f"{type(error).__name__}: {error}")
