@@ -35,7 +35,7 @@ from services.execution.adapters.connection import discover
 from services.table import DECIDERS, TABLE
 from tests.faults.proof import Scene, problems
 from tests.faults.watch import StatusWatch
-from tests.faults.witness import Call, LaneSeen, Tables, Witness, calls, read_tables
+from tests.faults.witness import Call, LaneSeen, Tables, Witness, calls, read_tables, token_of
 
 LANES = 4
 PRICE_MICROS = 1_000
@@ -66,7 +66,7 @@ class Rig:
     random: random.Random
     wanted: set[bytes] = field(default_factory=set)
     halted: set[int] = field(default_factory=set)
-    broken: bool = False
+    proven: bool = True  # by the last proof that was asked for
     _number: int = 0
 
     @property
@@ -112,9 +112,20 @@ class Rig:
         """The lane rows of one service."""
         return (await read_tables(self.system, self.services[service])).lanes
 
-    async def owned_by(self, token: bytes | None, service: str = "execution") -> set[int]:
-        """The lanes that this owner has."""
-        return {row.lane for row in await self.lanes(service) if row.token == token}
+    async def owned_by(self, name: str, service: str = "execution") -> list[LaneSeen]:
+        """The lanes that a process has."""
+        token = await token_of(self.system, service, self.system.running[name].pid)
+        return [row for row in await self.lanes(service) if token is not None and row.token == token]
+
+    async def owns(self, name: str, number: int = 1, service: str = "execution") -> list[LaneSeen]:
+        """Wait until a process has at least so many lanes; gives them. None if it ended before."""
+
+        async def look() -> tuple[list[LaneSeen]] | None:
+            found = await self.owned_by(name, service)
+            return (found,) if len(found) >= number or not self.system.running[name].alive else None
+
+        rows: list[LaneSeen] = (await until(look, f"{name} does not have {number} lanes"))[0]
+        return rows
 
     def log(self, name: str) -> str:
         """Everything that a process has written so far."""
@@ -162,9 +173,9 @@ class Rig:
             scene = Scene(self.services, self.witness, tables, self.calls(), self.wanted, self.halted)
             found = problems(scene)
             if not found:
+                self.proven = True
                 return scene
             if time.monotonic() > deadline or self.witness.broken:
-                self.broken = True
                 raise AssertionError("\n".join(found))
             await asyncio.sleep(POLL_S * 4)
 

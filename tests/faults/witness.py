@@ -156,6 +156,16 @@ async def read_tables(system: System, service: Service) -> Tables:
     )  # fmt: skip
 
 
+async def token_of(system: System, service: str, pid: int) -> bytes | None:
+    """The token of a process of ours, once it has announced itself."""
+    connection = await asyncpg.connect(database_of(system, service), timeout=10)
+    try:
+        found = await connection.fetchval(f"SELECT token FROM {service}.worker WHERE name LIKE $1", f"%-{pid}")
+    finally:
+        await connection.close()
+    return found.bytes if found else None
+
+
 # -- the tool's own journal
 
 
