@@ -40,7 +40,7 @@ ps: $(READY) ## Show what runs
 	@deed ps
 
 demo: $(READY) ## An agent works on a real git repository; shown live, checked at the end, nothing left running
-	@python -m demo $(ARGS)
+	@python -m examples.demo $(ARGS)
 
 test: lint ## All checks and tests
 	@python -m pytest $(ARGS)
