@@ -3,8 +3,8 @@
 Each event carries the stripes that it changed, as they stood afterwards, under gapless versions. So the partitions can
 be read in any order, and it is enough to look at each event against the version before it:
 
-    a grant leaves its stripe unfrozen, with no more used than its share
-    shares are only moved between stripes, or dealt out anew over all of them as the hard cap, or all are frozen
+    after a grant its stripe has used no more than its share
+    shares are only moved between stripes, or dealt out anew over all of them: the hard cap, or nothing
     what an event says it reserved, settled or released is what its lines changed
 
 From these follows that at every grant the sum over all stripes was within the hard cap.
@@ -120,18 +120,17 @@ def _check_event(fact: Fact, body: Moving, rows: dict[Stripe, dict[int, ScopeLin
 
 
 def _exceeded(line: ScopeLine) -> bool:
-    return line.frozen or line.pending_micros + line.posted_micros > line.share_micros
+    return line.pending_micros + line.posted_micros > line.share_micros
 
 
 def _shares_fit(before: Sequence[ScopeLine | None], after: Sequence[ScopeLine], stripes: int) -> bool:
-    """Moved between stripes, dealt out anew over all, or frozen altogether."""
+    """Moved between stripes, or dealt out anew over all: the hard cap, or nothing when it is exceeded."""
     moved = sum(new.share_micros - (old.share_micros if old else 0) for old, new in zip(before, after, strict=True))
     if moved == 0 and all(old is not None for old in before):
         return True
-    whole = len(after) == stripes
-    if all(line.frozen for line in after):
-        return whole or all(old is not None and old.frozen for old in before)
-    return whole and sum(line.share_micros for line in after) == after[0].hard_micros
+    dealt = sum(line.share_micros for line in after)
+    exceeded = dealt == 0 and all(line.frozen for line in after)
+    return len(after) == stripes and (exceeded or dealt == after[0].hard_micros)
 
 
 def _check_denial(fact: Fact, body: BudgetDenied, rows: dict[Stripe, dict[int, ScopeLine]]) -> list[Fault]:

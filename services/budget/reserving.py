@@ -16,7 +16,6 @@ from services.budget.stripes import (
     correct,
     grant,
     grant_locally,
-    overdrawn,
     release,
     settle,
 )
@@ -56,24 +55,24 @@ class Book:
 
     def release(self, scopes: Sequence[str], reserved: int) -> tuple[ScopeLine, ...]:
         """Give back what was set aside in each scope."""
-        return self._lines(scopes, [release(self._scopes.own(scope), reserved) for scope in scopes])
+        return self._lines([release(self._scopes.own(scope), reserved) for scope in scopes], more=False)
 
     def settle(self, scopes: Sequence[str], reserved: int, actual: int) -> tuple[ScopeLine, ...]:
         """Spend it instead."""
-        return self._lines(scopes, [settle(self._scopes.own(scope), reserved, actual) for scope in scopes])
+        rows = [settle(self._scopes.own(scope), reserved, actual) for scope in scopes]
+        return self._lines(rows, more=actual > reserved)
 
     def correct(self, scopes: Sequence[str], before: int, after: int) -> tuple[ScopeLine, ...]:
         """Spend more or less than was thought."""
-        return self._lines(scopes, [correct(self._scopes.own(scope), before, after) for scope in scopes])
+        rows = [correct(self._scopes.own(scope), before, after) for scope in scopes]
+        return self._lines(rows, more=after > before)
 
-    def _lines(self, scopes: Sequence[str], rows: Sequence[ScopeRow]) -> tuple[ScopeLine, ...]:
+    def _lines(self, rows: Sequence[ScopeRow], more: bool) -> tuple[ScopeLine, ...]:
+        """`more`: the stripes took more than they had set aside, so that the others may have to make room."""
         lines: list[ScopeLine] = []
-        for scope, row in zip(scopes, rows, strict=True):
-            caps = self._caps(scope)
-            touched: tuple[ScopeRow, ...] = (row,)
-            if overdrawn(row) and caps is not None:
-                # The others still hold shares that this stripe has used up: make them fit before anyone grants.
-                touched = absorb(self._scopes.all(scope), row, caps)
+        for row in rows:
+            caps = self._caps(row.scope)
+            touched = absorb(self._scopes.all(row.scope), row, caps) if more and caps else (row,)
             lines += [line_of(one, caps or Caps(0, None, row.cap_seq)) for one in touched]
         return tuple(lines)
 
@@ -89,7 +88,7 @@ class Book:
     def take(self, scope: str, cap: Cap, amount_micros: int) -> tuple[list[ScopeLine], bool] | BudgetDenied:
         """Set the amount aside in one scope: from the lane's own stripe, or with all stripes in sight."""
         caps = Caps(cap.hard_micros, cap.soft_micros, cap.seq)
-        granted = grant_locally(self._scopes.own(scope), caps, amount_micros)
+        granted = grant_locally(self._scopes.own(scope), caps, amount_micros, self._scopes.stripes)
         if granted is None:
             rows = self._scopes.all(scope)
             found = grant(rows, self._scopes.stripe, caps, amount_micros)

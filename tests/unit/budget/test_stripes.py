@@ -18,7 +18,6 @@ from services.budget.stripes import (
     correct,
     grant,
     grant_locally,
-    overdrawn,
     release,
     settle,
     used,
@@ -47,7 +46,7 @@ class Books:
 
     def reserve(self, lane: int, amount: int) -> None:
         before, room = self.total, self.caps.hard_micros - self.total
-        own = grant_locally(self.rows[lane], self.caps, amount)
+        own = grant_locally(self.rows[lane], self.caps, amount, len(self.rows))
         found = own or grant(self.rows, lane, self.caps, amount)
         if isinstance(found, Short):
             assert amount > room, "denied although there was room"
@@ -65,19 +64,19 @@ class Books:
     def settle(self, which: int, actual: int) -> None:
         if self.held:
             lane, amount = self.held.pop(which % len(self.held))
-            self.changed(settle(self.rows[lane], amount, actual))
+            self.changed(settle(self.rows[lane], amount, actual), actual > amount)
 
     def release(self, which: int) -> None:
         if self.held:
             lane, amount = self.held.pop(which % len(self.held))
-            self.changed(release(self.rows[lane], amount))
+            self.changed(release(self.rows[lane], amount), False)
 
     def correct(self, lane: int, to: int) -> None:
         before = self.rows[lane].posted_micros
-        self.changed(correct(self.rows[lane], before, to))
+        self.changed(correct(self.rows[lane], before, to), to > before)
 
-    def changed(self, row: ScopeRow) -> None:
-        self.put(absorb(self.rows, row, self.caps) if overdrawn(row) else [row])
+    def changed(self, row: ScopeRow, more: bool) -> None:
+        self.put(absorb(self.rows, row, self.caps) if more else [row])
         self.law()
 
     def cap(self, hard: int, soft: int | None) -> None:
@@ -88,11 +87,13 @@ class Books:
         if not dealt or any(row.cap_seq != self.caps.seq for row in dealt):
             return  # a new cap binds with the next grant
         assert len(dealt) == len(self.rows)
-        if all(row.frozen for row in dealt) and self.total > self.caps.hard_micros:
-            return
-        if not all(row.frozen for row in dealt):
-            assert sum(row.share_micros for row in dealt) == self.caps.hard_micros
-            assert all(used(row) <= row.share_micros for row in dealt)
+        shares = sum(row.share_micros for row in dealt)
+        if self.total > self.caps.hard_micros:
+            assert shares == 0
+        else:
+            assert shares in (self.caps.hard_micros, 0)
+        assert all(row.frozen or used(row) <= row.share_micros for row in dealt), "the database would refuse it"
+        assert shares or all(row.frozen for row in dealt)
 
 
 AMOUNTS = st.integers(0, 60)
@@ -157,8 +158,8 @@ def test_an_overrun_beyond_the_cap_freezes_all_until_there_is_room() -> None:
     books.reserve(0, 40)
     books.settle(1, 90)
     assert [row.frozen for row in books.rows] == [True, True]
-    assert [row.share_micros for row in books.rows] == [90, 30]
-    assert grant_locally(books.rows[1], books.caps, 0) is None
+    assert [row.share_micros for row in books.rows] == [0, 0]
+    assert grant_locally(books.rows[1], books.caps, 0, 2) is None
     books.release(0)
     books.reserve(0, 10)
     assert books.total == 100
@@ -186,7 +187,28 @@ def test_a_newer_cap_than_ours_is_kept() -> None:
     assert isinstance(found, Grant)
     assert {row.cap_seq for row in found.rows} == {2}
     assert grant(books.rows, 0, old, 41) == Short(40)
-    assert isinstance(grant_locally(books.rows[0], old, 5), Grant)
+    assert isinstance(grant_locally(books.rows[0], old, 5, 2), Grant)
+
+
+def test_beyond_the_soft_cap_every_grant_warns_and_touches_its_own_stripe() -> None:
+    books = Books(4, 1_000, 100)
+    books.reserve(0, 101)
+    assert all(row.frozen for row in books.rows)
+    versions = [row.version for row in books.rows]
+    books.reserve(2, 10)
+    assert [row.version for row in books.rows] == [versions[0], versions[1], versions[2] + 1, versions[3]]
+    books.release(0)
+    books.reserve(1, 10)
+    assert not any(row.frozen for row in books.rows)
+
+
+def test_below_the_soft_cap_most_grants_look_at_one_stripe() -> None:
+    books, local = Books(8, 10**9, 10**8), 0
+    for number in range(900):
+        own = grant_locally(books.rows[number % 8], books.caps, 100_000, 8)
+        local += own is not None
+        books.reserve(number % 8, 100_000)
+    assert local > 850
 
 
 @pytest.mark.parametrize(("soft", "amount", "warns"), [(50, 50, False), (50, 51, True), (None, 100, False)])
