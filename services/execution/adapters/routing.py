@@ -53,7 +53,7 @@ def build_adapters(settings: ToolSettings) -> Adapters:
     profiles = load_profiles(settings.servers_file)
     if profiles:
         # The SDK takes 0.7 s and some memory to import: not in a process without servers to call.
-        from services.execution.adapters.mcp import McpAdapter  # noqa: PLC0415
+        from services.execution.adapters.mcp import McpAdapter
 
         adapters[Transport.STDIO] = McpAdapter(profiles, settings)
     return Adapters(adapters)
