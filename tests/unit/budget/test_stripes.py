@@ -93,7 +93,7 @@ class Books:
         else:
             assert shares in (self.caps.hard_micros, 0)
         assert all(row.frozen or used(row) <= row.share_micros for row in dealt), "the database would refuse it"
-        assert shares or all(row.frozen for row in dealt)
+        assert shares == self.caps.hard_micros or all(row.frozen for row in dealt)
 
 
 AMOUNTS = st.integers(0, 60)
