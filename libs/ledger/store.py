@@ -4,7 +4,7 @@ schemas of all hosted services at once, so that it takes effect for all of them 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -12,7 +12,7 @@ import asyncpg
 import msgspec
 
 from libs.ledger.batch import Hosted
-from libs.ledger.chain import Cursor
+from libs.ledger.columns import commit_arguments, commit_statement, lane_row, work_row
 from libs.ledger.database import Line, Unknown
 from libs.ledger.protocol import (
     Claim,
@@ -24,18 +24,15 @@ from libs.ledger.protocol import (
     CommitUnknown,
     Halt,
     Halted,
-    LaneRow,
     LaneSeen,
     Load,
     Loaded,
     OutRecord,
     ParkedInput,
-    Published,
     Release,
     Released,
     Renew,
     Renewed,
-    RowChange,
     SideRecord,
     Start,
     Started,
@@ -45,12 +42,10 @@ from libs.ledger.protocol import (
     Suspected,
     WorkRow,
 )
-from libs.ledger.service import Record, ScopeRow, Service, Waiting, WaitKind
+from libs.ledger.service import Record, ScopeRow
 
 FENCED, SCOPE_VERSION, CLAIM_REFUSED = "DB001", "DB002", "DB003"
 LOCK_NOT_AVAILABLE = "55P03"
-_encode = msgspec.msgpack.Encoder().encode
-_cursors = msgspec.msgpack.Decoder(dict[str, Cursor])
 _out_records = msgspec.msgpack.Decoder(list[OutRecord])
 _record = msgspec.msgpack.Decoder(Record)
 
@@ -69,7 +64,7 @@ class Store:
         self._decoders: dict[str, Any] = {s.name: msgspec.msgpack.Decoder(s.state_type) for s in hosted.services}
         self._react = next((s.name for s in hosted.services if s.react is not None), None)
         self._scoped = next((s.name for s in hosted.services if s.lines is not None), None)
-        self._commit_statement = _commit_statement(self.names)
+        self._commit_statement = commit_statement(self.names)
         self._load_statement = " UNION ALL ".join(
             f"SELECT {i} AS service, key, state FROM {n}.state WHERE key = ANY (${i + 1}::uuid[])"
             for i, n in enumerate(self.names)
@@ -108,7 +103,7 @@ class Store:
             return ClaimRefused(action.lane, action.claim, "UNKNOWN", f"{type(error).__name__}: {error}")
 
     async def _claimed(self, action: Claim, sent: int, rows: Sequence[Any]) -> Claimed:
-        found = {row["service"]: _lane_row(row) for row in rows}
+        found = {row["service"]: lane_row(row) for row in rows}
         outbox: dict[str, list[OutRecord]] = {}
         work: dict[str, list[WorkRow]] = {}
         sides: dict[str, list[SideRecord]] = {}
@@ -116,7 +111,7 @@ class Store:
         for name in self.names:
             outbox[name] = await self._outbox(name, action.lane, found[name].published.seq)
             work[name] = [
-                _work_row(r) for r in await self.claims.fetch(f"SELECT * FROM {name}.work WHERE lane = $1", action.lane)
+                work_row(r) for r in await self.claims.fetch(f"SELECT * FROM {name}.work WHERE lane = $1", action.lane)
             ]
             sides[name] = [
                 SideRecord(r["id"], r["topic"], r["partition"], r["key"], r["value"])
@@ -163,7 +158,7 @@ class Store:
         sent = self.boot_ms()
         arguments: list[Any] = [self.options.token, self.options.lease_ms, now_at]
         for service in self.hosted.services:
-            arguments += _commit_arguments(service, action.changes[service.name])
+            arguments += commit_arguments(service, action.changes[service.name])
         try:
             await self.rounds.fetch(self._commit_statement, *arguments)
         except Unknown as error:
@@ -282,21 +277,7 @@ class StoreOptions(msgspec.Struct, frozen=True):
     outbox_keep_bytes: int = 512 << 20
 
 
-# ---------------------------------------------------------------- rows and arguments
-
-
-def _lane_row(row: Any) -> LaneRow:
-    cursors = _cursors.decode(row["cursors"]) if row["cursors"] else {}
-    published = Published(row["published_offset"], row["published_seq"], row["published_hash"])
-    return LaneRow(
-        row["service"], row["epoch"], row["out_seq"], row["out_hash"], published, cursors, row["previous_token"] or b"",
-        row["lease_end_at"], row["quiet_until"], row["unfinished"], row["suspect"],
-    )  # fmt: skip
-
-
-def _work_row(row: Any) -> WorkRow:
-    waiting = Waiting(WaitKind(row["kind"]), row["attempt"], row["due_at"], row["why"], row["owner"])
-    return WorkRow(row["key"], waiting, row["started_at"], row["first_started_at"])
+# ---------------------------------------------------------------- statements and refusals
 
 
 def _refusal(action: Commit, error: asyncpg.PostgresError) -> CommitRefused | CommitUnknown:
@@ -307,70 +288,6 @@ def _refusal(action: Commit, error: asyncpg.PostgresError) -> CommitRefused | Co
         return CommitRefused(action.round, scopes=[ScopeRow(*row) for row in json.loads(detail)])
     # Anything else (a constraint, a lock time-out, a bug): nothing was stored, but nothing may go on either.
     return CommitUnknown(action.round, f"{error.sqlstate} {type(error).__name__}: {error} {detail}")
-
-
-_COMMIT_TYPES = (
-    "int[]", "bigint[]", "bigint[]", "bigint[]", "bytea[]", "bigint[]", "bigint[]", "bytea[]", "bytea[]",
-    "bigint[]", "int[]", "bigint[]", "bigint[]", "bytea[]", "int[]", "uuid[]", "bytea[]", "text[]", "text[]",
-    "bigint[]", "text[]", "int[]", "uuid[]", "int[]", "text[]", "bigint[]", "text[]", "text[]", "uuid[]",
-    "text[]", "int[]", "bigint[]", "bigint[]", "bigint[]", "bigint[]", "bigint[]", "boolean[]", "bigint[]",
-    "jsonb",
-)  # fmt: skip
-
-
-def _commit_statement(names: Sequence[str]) -> str:
-    calls, n = [], 4
-    for name in names:
-        arguments = ", ".join(f"${n + i}::{kind}" for i, kind in enumerate(_COMMIT_TYPES))
-        calls.append(f"{name}.commit_lanes($1, $2, $3, {arguments})")
-        n += len(_COMMIT_TYPES)
-    return "SELECT " + ", ".join(calls)
-
-
-def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[Sequence[Any]]:
-    return list(zip(*rows, strict=True)) if rows else [()] * width
-
-
-def _commit_arguments(service: Service, changes: Sequence[RowChange]) -> list[Any]:
-    """The arguments of `commit_lanes` for one service: columns, in the order of _COMMIT_TYPES."""
-    lanes = [
-        (
-            c.lane, c.epoch, c.seen_out_seq, c.out_seq, c.out_hash, c.published.seq, c.published.offset,
-            c.published.hash, _encode(c.cursors), c.control_seq,
-        )
-        for c in changes
-    ]  # fmt: skip
-    boxes = [(c.lane, c.records[0].seq, c.records[-1].seq, _encode(c.records)) for c in changes if c.records]
-    states = [_state_row(service, c.lane, key, state) for c in changes for key, state in c.states.items()]
-    work = [
-        (c.lane, key, w.attempt, w.kind.value, w.due_at, w.why, w.owner)
-        for c in changes for key, w in c.work.items() if w is not None
-    ]  # fmt: skip
-    idle = [key for c in changes for key, w in c.work.items() if w is None]
-    scopes = sorted(
-        (r.scope, r.stripe, seen, r.version, r.share_micros, r.pending_micros, r.posted_micros, r.frozen, r.cap_seq)
-        for c in changes
-        for seen, r in c.scopes
-    )
-    return [
-        *_columns(lanes, 10), *_columns(boxes, 4), *_columns(states, 7), *_columns(work, 7), idle,
-        *_columns(scopes, 9), _rare(changes),
-    ]  # fmt: skip
-
-
-def _state_row(service: Service, lane: int, key: bytes, state: Any) -> tuple[Any, ...]:
-    index: Mapping[str, Any] = (service.index(state) if service.index is not None else None) or {}
-    return (lane, key, _encode(state), index.get("tenant"), index.get("account"), index.get("at"), index.get("label"))
-
-
-def _rare(changes: Sequence[RowChange]) -> str | None:
-    sides = [(c.lane, s.id, s.topic, s.partition, s.key.hex(), s.value.hex()) for c in changes for s in c.sides]
-    done = [(c.lane, n) for c in changes for n in c.sides_done]
-    parked = [(c.lane, key.hex(), p.n, _encode(p.record).hex()) for c in changes for key, p in c.parked]
-    unparked = [key.hex() for c in changes for key in c.unparked]
-    if not (sides or done or parked or unparked):
-        return None
-    return json.dumps({"sides": sides, "sides_done": done, "parked": parked, "unparked": unparked})
 
 
 def _survey_statement(schema: str) -> str:
