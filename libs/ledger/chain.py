@@ -7,11 +7,13 @@ An identical repeat is legal (a publisher that was not sure), a skipped number i
 from __future__ import annotations
 
 import hashlib
+import struct
 from enum import StrEnum
 
 import msgspec
 
 ZERO = bytes(32)
+_SEQ = struct.Struct(">Q")
 
 
 def event_hash(value: bytes) -> bytes:
@@ -71,3 +73,11 @@ def handed_over(cursor: Cursor, seq: int, digest: bytes) -> Cursor:
 def consumed(offset: int, value: bytes) -> Cursor:
     """The cursor after a record of a topic without a chain."""
     return Cursor(0, ZERO, Anchor(offset, 0, event_hash(value)))
+
+
+def derived_id(namespace: bytes, name: str, number: int) -> bytes:
+    """uuid5 of a cause's id, a topic and a sequence number: 16 bytes, the same whoever computes it."""
+    digest = bytearray(hashlib.sha1(namespace + name.encode() + _SEQ.pack(number), usedforsecurity=False).digest()[:16])
+    digest[6] = digest[6] & 0x0F | 0x50
+    digest[8] = digest[8] & 0x3F | 0x80
+    return bytes(digest)

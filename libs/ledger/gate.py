@@ -8,18 +8,22 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from libs.contracts.events import AnswerStatus, FailureCategory, ToolAnswer
 from libs.ledger.batch import LaneBatch
-from libs.ledger.lane import Lane, Phase, Taken
+from libs.ledger.inbox import Taken
+from libs.ledger.lane import Lane, Phase
 from libs.ledger.protocol import Alarm, Call, Connect, Connected, Finished, LateSent, SendLate, Start, Started
-from libs.ledger.service import Effect, Result, Service, Stopped
+from libs.ledger.service import Due, DueKind, Effect, Result, Stopped
 
 if TYPE_CHECKING:
     from libs.ledger.worker import Worker
+
+Place = tuple[bytes, int]  # key, attempt
+START_AGAIN_MS = 200
+LATE_AGAIN_MS = 1_000
 
 
 @dataclass
@@ -27,9 +31,12 @@ class Called:
     """A call of this process: running, or its result waiting to be recorded."""
 
     lane: int
+    effect_class: str
     timeout_ms: int
     result: Result | None = None
-    late: bool = False
+    late_under_way: bool = False
+    late_retry_ms: int = 0
+    late_sent: bool = False
 
 
 class Gate:
@@ -37,7 +44,8 @@ class Gate:
 
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
-        self.calls: OrderedDict[tuple[bytes, int], Called] = OrderedDict()
+        self.calls: dict[Place, Called] = {}
+        self.known: dict[int, tuple[int, frozenset[Place]]] = {}  # lane -> our last epoch, and what others had started
         self.starting = False
         self.retry_start_ms = 0
 
@@ -47,9 +55,24 @@ class Gate:
         """Is it on the started list?"""
         return (key, attempt) in self.calls
 
+    def started_by_others(self, lane: int, epoch: int, from_us: bool, marked: set[Place]) -> frozenset[Place]:
+        """Of the open dispatches with a mark: those that somebody else may have called. A claim that directly follows
+        an epoch of ours that we know all about adds none; marks found when that ownership began stay theirs."""
+        before, theirs = self.known.get(lane, (0, frozenset()))
+        if not (from_us and epoch == before + 1):
+            theirs = frozenset(marked)
+        theirs = frozenset(place for place in theirs & marked if place not in self.calls)
+        self.known[lane] = (epoch, theirs)
+        return theirs
+
     def running(self, lane: int) -> int:
-        """Calls of a lane whose result is not recorded yet."""
-        return sum(1 for call in self.calls.values() if call.lane == lane)
+        """Calls of a lane that have not ended."""
+        return sum(1 for call in self.calls.values() if call.lane == lane and call.result is None)
+
+    @property
+    def has_unsent(self) -> bool:
+        """Is there a result that nobody else knows?"""
+        return any(call.result is not None and not call.late_sent for call in self.calls.values())
 
     def quiet_until(self, lane: int) -> int:
         """Until when a call of this lane may still reach its tool; 0 = none runs."""
@@ -57,11 +80,17 @@ class Gate:
         return self.worker.now_at() + (max(running) + self.worker.limits.margin_ms) * 1000 if running else 0
 
     def free(self) -> dict[str, int]:
-        """How many effects of each class may still be dispatched (`effects_max`)."""
+        """How many effects of each class may still be dispatched (`effects_max`). Calls that still run count, also
+        those of lanes that are no longer ours."""
         free = dict(self.worker.limits.effects_max)
+        open_keys: set[bytes] = set()
         for lane in self.worker.lanes.values():
-            for effect in lane.effects.values():
+            for key, effect in lane.effects.items():
+                open_keys.add(key)
                 free[effect.effect_class] = free.get(effect.effect_class, 0) - 1
+        for (key, _), call in self.calls.items():
+            if call.result is None and key not in open_keys:
+                free[call.effect_class] = free.get(call.effect_class, 0) - 1
         return free
 
     # -- from the lane
@@ -71,76 +100,81 @@ class Gate:
         for entry in taken.direct:
             if isinstance(entry.item, Result):
                 self.calls.pop((entry.item.key, entry.item.attempt), None)
-        closed = 0
-        for service in self.worker.hosted.services:
-            if service.react is not None:
-                closed += self._react(lane, service, batch)
-        if closed or taken.direct:
-            free = sum(max(0, n) for n in self.free().values())
-            lane.wake_ready(self.worker.hosted, min(free, 256))
-
-    def _react(self, lane: Lane, service: Service, batch: LaneBatch) -> int:
-        assert service.react is not None
-        closed = 0
-        for key, state in batch.touched(service):
-            effect, before = service.react(state), lane.effects.get(key)
-            if effect is None:
-                if before is not None:
-                    closed += 1
-                    del lane.effects[key]
-                    lane.gate.pop(key, None)
-                continue
-            if before is not None and before.attempt != effect.attempt:
+        service = self.worker.hosted.effects
+        if service is None:
+            return
+        for key, effect in batch.parts[service.name].effects.items():
+            before = lane.effects.get(key)
+            if before is not None and (effect is None or before.attempt != effect.attempt):
                 lane.gate.pop(key, None)
+            if effect is None:
+                lane.effects.pop(key, None)
+                continue
             lane.effects[key] = effect
             if self.is_called(key, effect.attempt):
                 lane.gate[key] = "CALLED"
-        return closed
 
     def opened(self, lane: Lane) -> None:
         """The lane is ours (again): results that wait for it are inputs."""
-        service = self._service()
+        service = self.worker.hosted.effects
         for call in self.calls.values():
             if call.lane == lane.number and call.result is not None and service is not None:
                 lane.push(service, call.result)
 
-    def lost(self, lane: int) -> None:
-        """The lane is somebody else's: results that came are late (rule 20)."""
+    def _send_late(self, lane: int) -> None:
+        """The lane is not ours: results of its calls go to `commands`, for its owner to record (rule 20)."""
         for call in self.calls.values():
-            if call.lane == lane and call.result is not None and not call.late:
-                call.late = True
+            if call.lane != lane or call.result is None or call.late_under_way or call.late_sent:
+                continue
+            if self.worker.boot_ms >= call.late_retry_ms:
+                call.late_under_way = True
                 self.worker.out.append(SendLate(lane, call.result))
-
-    def _service(self) -> Service | None:
-        return next((s for s in self.worker.hosted.services if s.react is not None), None)
 
     # -- the steps
 
     def advance(self) -> None:
-        """Connect what is new and acked; start what is connected."""
-        if self._service() is None:
+        """Connect what is new and acked; start what is connected; look again at what found no room."""
+        if self.worker.hosted.effects is None:
             return
         marks = []
+        may_start = not self.starting and self.worker.boot_ms >= self.retry_start_ms and self.worker.may_decide()
         for lane in self.worker.lanes.values():
+            if lane.phase is Phase.FREE and self.calls:
+                self._send_late(lane.number)
             if lane.phase is not Phase.OPEN or not lane.effects or lane.draining:
                 continue
             if lane.published_all:
                 self._connect(lane)
-            if not self.starting and self.worker.may_decide() and self.worker.boot_ms >= self.retry_start_ms:
-                keys = [(k, lane.effects[k].attempt) for k, step in lane.gate.items() if step == "CONNECTED"]
-                if keys:
-                    lane.gate.update({key: "STARTING" for key, _ in keys})
-                    marks.append((lane.number, lane.claim, lane.epoch, keys))
+            keys = [(k, lane.effects[k].attempt) for k, step in lane.gate.items() if step == "CONNECTED"]
+            if keys and may_start:
+                lane.gate.update({key: "STARTING" for key, _ in keys})
+                marks.append((lane.number, lane.claim, lane.epoch, keys))
         if marks:
             self.starting = True
             self.worker.out.append(Start(marks))
+        self._wake()
+
+    def _wake(self) -> None:
+        """READY work that found no room is looked at again, as much of it as there is room now, the oldest first."""
+        service = self.worker.hosted.effects
+        lanes = [lane for lane in self.worker.lanes.values() if lane.phase is Phase.OPEN and not lane.draining]
+        if service is None or not any(lane.starved for lane in lanes):
+            return
+        free = self.free()
+        for lane in lanes:
+            for effect_class in lane.woken.values():
+                free[effect_class] = free.get(effect_class, 0) - 1
+        for lane in lanes:
+            for key, effect_class in list(lane.starved.items()):
+                if free.get(effect_class, 0) > 0:
+                    free[effect_class] -= 1
+                    lane.woken[key] = lane.starved.pop(key)
+                    lane.push(service, Due(key, DueKind.READY))
 
     def _connect(self, lane: Lane) -> None:
-        new = [e for k, e in lane.effects.items() if k not in lane.gate]
         going = []
-        for effect in new:
+        for effect in [e for k, e in lane.effects.items() if k not in lane.gate]:
             if effect.stop_code:
-                lane.gate[effect.key] = "STOPPED"
                 self._stop(lane, effect, effect.stop_code, effect.stop_reason)
             else:
                 lane.gate[effect.key] = "CONNECTING"
@@ -156,7 +190,7 @@ class Gate:
         for key, attempt in answer.keys:
             if self._is(lane, key, attempt, "CONNECTING"):
                 lane.gate[key] = "CONNECTED"
-        service = self._service()
+        service = self.worker.hosted.effects
         for key, attempt, code, reason in answer.failed:
             if self._is(lane, key, attempt, "CONNECTING") and service is not None:
                 lane.gate[key] = "STOPPED"
@@ -165,6 +199,9 @@ class Gate:
     def on_started(self, answer: Started) -> None:
         """`started` is written: the last looks, in memory, then the call (rule 17)."""
         self.starting = False
+        if answer.error:
+            self.worker.out.append(Alarm(-1, "START_FAILED", answer.error))
+            self.retry_start_ms = self.worker.boot_ms + START_AGAIN_MS
         for number, claim in answer.claims.items():
             lane = self.worker.current(number, claim)
             if lane is None or lane.phase is not Phase.OPEN:
@@ -172,70 +209,72 @@ class Gate:
             if number in answer.refused:
                 self.worker.lose(lane)
                 continue
-            if answer.error:
-                self.retry_start_ms = self.worker.boot_ms + 200
-                lane.gate.update({k: "CONNECTED" for k, step in lane.gate.items() if step == "STARTING"})
-                continue
             for key, attempt in answer.lanes.get(number, ()):
                 if self._is(lane, key, attempt, "STARTING"):
                     self._last_look(lane, lane.effects[key])
-        if answer.error:
-            self.worker.out.append(Alarm(-1, "START_FAILED", answer.error))
+            for key in [k for k, step in lane.gate.items() if step == "STARTING"]:
+                self._later(lane, key)
 
     def _last_look(self, lane: Lane, effect: Effect) -> None:
-        worker, key = self.worker, effect.key
+        worker = self.worker
         if not worker.may_decide():
-            lane.gate[key] = "CONNECTED"  # the switches are not known: wait, visibly
+            self._later(lane, effect.key)  # the switches are not known: wait, visibly
             return
         switch = worker.tools.stopped_by(worker.control, effect)
         if effect.stop_code:
-            self._stopped(lane, effect, effect.stop_code, effect.stop_reason)
+            self._stop(lane, effect, effect.stop_code, effect.stop_reason)
         elif worker.now_at() >= effect.expires_at:
-            self._stopped(lane, effect, "EXPIRED", "the intent expired before its tool was called")
+            self._stop(lane, effect, "EXPIRED", "the intent expired before its tool was called")
         elif switch:
-            self._stopped(lane, effect, "KILLED", switch)
+            self._stop(lane, effect, "KILLED", switch)
         elif not worker.lease_ok(lane.number, lane.claim, worker.boot_ms):
-            lane.gate[key] = "CONNECTED"  # a renewal is on its way, or somebody else's claim
+            self._later(lane, effect.key)  # a renewal is on its way, or somebody else's claim
         else:
-            lane.gate[key] = "CALLED"
-            self.calls[(key, effect.attempt)] = Called(lane.number, effect.timeout_ms)
+            lane.gate[effect.key] = "CALLED"
+            self.calls[(effect.key, effect.attempt)] = Called(lane.number, effect.effect_class, effect.timeout_ms)
             worker.out.append(Call(lane.number, lane.claim, effect))
 
-    def _stopped(self, lane: Lane, effect: Effect, code: str, reason: str) -> None:
-        lane.gate[effect.key] = "STOPPED"
-        self._stop(lane, effect, code, reason)
+    def _later(self, lane: Lane, key: bytes) -> None:
+        lane.gate[key] = "CONNECTED"
+        self.retry_start_ms = self.worker.boot_ms + START_AGAIN_MS
 
     def _stop(self, lane: Lane, effect: Effect, code: str, reason: str) -> None:
-        service = self._service()
+        lane.gate[effect.key] = "STOPPED"
+        service = self.worker.hosted.effects
         assert service is not None
         lane.push(service, Stopped(effect.key, effect.attempt, code, reason))
 
     def on_finished(self, answer: Finished) -> None:
-        """A call has ended. If it was never sent it may be tried again; else its result waits to be recorded."""
-        place = (answer.result.key, answer.result.attempt)
+        """A call has ended. If the last look forbade it, it may be tried again; else its result is to be recorded."""
+        result = answer.result
+        place = (result.key, result.attempt)
         call = self.calls.get(place)
         if call is None or call.result is not None:
             return
         lane = self.worker.lanes[call.lane]
-        if answer.result.answer.status is AnswerStatus.NOT_SENT and answer.result.answer.code == "NOT_OWNER":
+        if result.answer.status is AnswerStatus.NOT_SENT and result.answer.code == "NOT_OWNER":
             del self.calls[place]
-            if lane.gate.get(answer.result.key) == "CALLED":
-                del lane.gate[answer.result.key]
+            if lane.gate.get(result.key) == "CALLED":
+                del lane.gate[result.key]
+                self.retry_start_ms = self.worker.boot_ms + START_AGAIN_MS
             return
-        call.result = answer.result
-        service = self._service()
+        call.result = result
+        service = self.worker.hosted.effects
         if lane.phase is Phase.OPEN and service is not None:
-            lane.push(service, answer.result)
-        elif lane.phase is Phase.FREE:
-            self.lost(call.lane)
+            lane.push(service, result)
 
     def on_late_sent(self, answer: LateSent) -> None:
-        """The result is on `commands`, for the lane's owner to record; otherwise it is sent again."""
-        place = (answer.result.key, answer.result.attempt)
-        if answer.ok:
-            self.calls.pop(place, None)
-        elif place in self.calls:
-            self.worker.out.append(SendLate(answer.lane, answer.result))
+        """The result is on `commands`, for the lane's owner to record; otherwise it is sent again. The call stays on
+        the list: if we are that owner, and nobody was in between, it must not look as if it had never been made."""
+        call = self.calls.get((answer.result.key, answer.result.attempt))
+        if call is not None:
+            call.late_under_way, call.late_sent = False, answer.ok
+            call.late_retry_ms = self.worker.boot_ms + LATE_AGAIN_MS
+
+    def taken_over(self, lanes: set[int]) -> None:
+        """These lanes have other owners: what they do with our calls no longer depends on our list."""
+        for place in [p for p, call in self.calls.items() if call.late_sent and call.lane in lanes]:
+            del self.calls[place]
 
     def _is(self, lane: Lane, key: bytes, attempt: int, step: str) -> bool:
         effect = lane.effects.get(key)
@@ -245,7 +284,6 @@ class Gate:
 def not_sent(code: str, reason: str, now_at: int) -> ToolAnswer:
     """The answer of a call that provably never left."""
     return ToolAnswer(
-        status=AnswerStatus.NOT_SENT, code=code, category=FailureCategory.TRANSIENT, reason=reason, cost_micros=None,
-        object_refs=(), response_digest=None, response_bytes=0, summary="", started_at=now_at, duration_ms=0,
-        retry_after_ms=None,
+        status=AnswerStatus.NOT_SENT, started_at=now_at, duration_ms=0, code=code, category=FailureCategory.TRANSIENT,
+        reason=reason,
     )  # fmt: skip

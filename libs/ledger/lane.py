@@ -1,36 +1,27 @@
 """One lane as its owner holds it in memory. Everything here was read after the claim, and is thrown away with it.
 
-    FREE -> CLAIMING -> CHECKING -> OPEN -> RELEASING -> FREE
-              ^            |         |  any error, unknown answer: BACKOFF, then claim again
-              +-- BACKOFF <+---------+  fenced: FREE at once        halted: FREE until an operator clears it
+FREE -> CLAIMING -> CHECKING -> OPEN -> RELEASING -> FREE
+          ^            |         |  any error, unknown answer: BACKOFF, then claim again
+          +-- BACKOFF <+---------+  fenced: FREE at once        halted: FREE until an operator clears it
 """
 
 from __future__ import annotations
 
 import heapq
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from libs.contracts.events import Unpark
-from libs.ledger.batch import Hosted, LaneBatch, LaneBroken, LaneView
-from libs.ledger.chain import Cursor, Seen, look
-from libs.ledger.parking import as_input
+from libs.ledger.batch import LaneBatch
+from libs.ledger.careful import Care
+from libs.ledger.chain import Anchor, Cursor
+from libs.ledger.hosted import Hosted
+from libs.ledger.inbox import DirectQueue, Inbox, Taken
+from libs.ledger.pieces import LaneView
 from libs.ledger.protocol import LaneRow, OutRecord, ParkedInput, Published, RowChange, SideRecord
-from libs.ledger.service import (
-    Command,
-    Due,
-    DueKind,
-    Effect,
-    Fact,
-    Input,
-    Record,
-    ScopeRow,
-    Service,
-    Waiting,
-    WaitKind,
-)
+from libs.ledger.service import Due, DueKind, Effect, Input, ScopeRow, Service, Waiting, WaitKind, key_of
+
+STALE_TIMERS_MAX = 1_000
 
 
 class Phase(StrEnum):
@@ -57,36 +48,23 @@ class Part:
     waits: dict[bytes, Waiting] = field(default_factory=dict)
     parked: dict[bytes, list[ParkedInput]] = field(default_factory=dict)
     unacked: Sequence[OutRecord] = ()
+    publish_waits: bool = False  # for what an earlier claim has under way in the partition
     sides: dict[int, SideRecord] = field(default_factory=dict)  # not yet on the log
     sides_done: list[int] = field(default_factory=list)  # on the log, row not yet deleted
     next_side: int = 0
-    sides_sent_ms: int = 0
-
-
-@dataclass(frozen=True)
-class RecordItem:
-    """A fetched record, decoded and prepared once."""
-
-    record: Record
-    fact: Fact | None = None
-    commands: tuple[tuple[Service, Command | None], ...] = ()
-    unpark: tuple[Unpark, Command] | None = None
-
-
-@dataclass(frozen=True)
-class DirectItem:
-    """An input that is not a record: a timer, a result, a recovery, a stop at the gate."""
-
-    service: Service
-    item: Input
+    sides_under_way: bool = False
+    sides_retry_ms: int = 0
 
 
 @dataclass
-class Taken:
-    """What a round has taken from a lane; it stays queued until the commit is known (rule 6)."""
+class Trouble:
+    """How badly it went so far: the one thing about a lane that outlives its claim."""
 
-    direct: list[DirectItem]
-    records: list[RecordItem]
+    failures: int = 0  # in a row
+    since_ms: int | None = None  # when the first of them was
+    retry_ms: int = 0  # claim again from then on
+    mending_since_ms: int | None = None  # an input's tail is away
+    shunned_until_ms: int = 0  # released because of failures: another worker should try
 
 
 @dataclass
@@ -99,34 +77,39 @@ class Lane:
     epoch: int = 0
     lease_end_boot_ms: int = 0
     parts: dict[str, Part] = field(default_factory=dict)
-    queue: deque[Record] = field(default_factory=deque)
-    prepared: dict[tuple[str, int], RecordItem] = field(default_factory=dict)
-    direct: deque[DirectItem] = field(default_factory=deque)
-    direct_keys: set[tuple[str, bytes, str]] = field(default_factory=set)
+    queue: Inbox = field(default_factory=Inbox)
+    direct: DirectQueue = field(default_factory=DirectQueue)
     fetch_next: dict[str, int | None] = field(default_factory=dict)
+    behind: frozenset[str] = frozenset()  # `lagging`, as of the last batch
     timers: list[tuple[int, str, bytes]] = field(default_factory=list)
     ready: dict[str, dict[bytes, None]] = field(default_factory=dict)
     effects: dict[bytes, Effect] = field(default_factory=dict)
-    gate: dict[bytes, str] = field(default_factory=dict)  # key -> CONNECTING | CONNECTED | STARTING | CALLED
-    recovering: set[bytes] = field(default_factory=set)  # their Recover input has not been decided yet
+    gate: dict[bytes, str] = field(default_factory=dict)  # key -> CONNECTING | CONNECTED | STARTING | CALLED | STOPPED
+    starved: dict[bytes, str] = field(default_factory=dict)  # READY keys that found no room for this effect class
+    woken: dict[bytes, str] = field(default_factory=dict)  # ... and are looked at again, because there is room now
     scopes: dict[str, dict[int, ScopeRow]] = field(default_factory=dict)
     limits: dict[str, int] = field(default_factory=dict)
     busy: bool = False  # in the round that is under way
-    draining: bool = False
+    draining_since_ms: int | None = None
     dirty_since_ms: int | None = None  # positions or frontier moved without a commit
-    failures: int = 0
-    failing_since_ms: int | None = None
-    retry_boot_ms: int = 0
-    careful: str = ""  # one record at a time, marked before it is decided (flow.md decision 17)
-    suspect: str = ""
+    gaps: dict[str, int] = field(default_factory=dict)  # inputs that skipped a number, and since when
+    care: Care = field(default_factory=Care)
     highest_offset: dict[str, int] = field(default_factory=dict)
-    full_checked: tuple[str, ...] = ()  # outputs whose whole partition was asked for
-    buried: list[tuple[str, SideRecord]] = field(default_factory=list)  # dead letters of records that broke `prepare`
+    full_checked: tuple[str, ...] = ()  # outputs and inputs whose whole partition was asked for
+    halting: str = ""
+    look_again_ms: int = 0  # when the outputs are looked at again
+    looking_for: dict[str, Published] = field(default_factory=dict)
+    trouble: Trouble = field(default_factory=Trouble)
 
     @property
     def owned(self) -> bool:
         """Do our rows say that it is ours? (The lease may still have run out.)"""
         return self.phase in (Phase.CHECKING, Phase.BACKOFF, Phase.OPEN, Phase.RELEASING) and self.epoch > 0
+
+    @property
+    def draining(self) -> bool:
+        """Is it to be given back?"""
+        return self.draining_since_ms is not None
 
     @property
     def published_all(self) -> bool:
@@ -135,31 +118,26 @@ class Lane:
 
     def forget(self) -> None:
         """Drop everything that was read under the last claim (rule 2); what the process called stays elsewhere."""
-        fresh = Lane(self.number, Phase.FREE, self.claim)
-        fresh.failures, fresh.failing_since_ms, fresh.retry_boot_ms = (
-            self.failures,
-            self.failing_since_ms,
-            self.retry_boot_ms,
-        )
-        self.__dict__.update(fresh.__dict__)
+        self.__dict__.update(Lane(self.number, claim=self.claim, trouble=self.trouble).__dict__)
 
-    # -- taking
+    # -- what to read
 
-    def in_step(self, hosted: Hosted, topic: str) -> bool:
-        """Has every hosted reader of a topic that we write ourselves applied all of it? (rule 22)"""
-        writer = next((p for p in self.parts.values() if p.service.writes == topic), None)
-        if writer is None:
-            return False
-        readers = hosted.readers.get(topic, ())
-        return all(self.parts[r.name].cursors[topic].last_seq == writer.out_seq for r in readers)
-
-    def catching_up(self, hosted: Hosted) -> bool:
-        """Is there a hosted topic whose readers are behind? Then nothing new is taken until they are not."""
-        return any(topic in hosted.readers and not self.in_step(hosted, topic) for topic in hosted.written)
+    def lagging(self, hosted: Hosted) -> frozenset[str]:
+        """Topics of ours that a hosted reader has not applied in full: they are read from the log first (rule 22)."""
+        behind = set()
+        for part in self.parts.values():
+            topic = part.service.writes
+            if topic is not None and any(
+                self.parts[r.name].cursors[topic].last_seq != part.out_seq for r in hosted.readers.get(topic, ())
+            ):
+                behind.add(topic)
+        return frozenset(behind)
 
     def positions(self, hosted: Hosted) -> dict[str, int | None]:
         """What to read from Kafka: topics without a hosted writer, and those whose readers are behind."""
-        return {topic: at for topic, at in self.fetch_next.items() if not self.in_step(hosted, topic)}
+        return {
+            topic: at for topic, at in self.fetch_next.items() if topic not in hosted.written or topic in self.behind
+        }
 
     def set_fetch_positions(self, hosted: Hosted) -> None:
         """Start every input at the lowest position of its readers."""
@@ -167,6 +145,16 @@ class Lane:
             offsets = [self.parts[r.name].cursors[topic].next_offset for r in readers]
             known = [o for o in offsets if o is not None]
             self.fetch_next[topic] = min(known) if len(known) == len(offsets) else None
+
+    def anchored(self, topic: str, cursor: Cursor) -> Cursor:
+        """What was handed over in memory: the writer's published record is the reader's anchor (rule 7)."""
+        writer = next((p for p in self.parts.values() if p.service.writes == topic), None)
+        if writer is None or not 0 < writer.published.seq <= cursor.last_seq:
+            return cursor
+        published = writer.published
+        return Cursor(cursor.last_seq, cursor.last_hash, Anchor(published.offset, published.seq, published.hash))
+
+    # -- what waits
 
     def arm(self, service: Service, key: bytes, waiting: Waiting | None) -> None:
         """Keep the index of what waits, the timers and the READY list in step with a state."""
@@ -186,11 +174,7 @@ class Lane:
 
     def push(self, service: Service, item: Input) -> None:
         """Queue an input that is not a record, once."""
-        key = item.envelope.intent_id if isinstance(item, Fact) else item.key
-        mark = (service.name, key, f"{type(item).__name__}{getattr(item, 'kind', '')}{getattr(item, 'attempt', '')}")
-        if mark not in self.direct_keys:
-            self.direct_keys.add(mark)
-            self.direct.append(DirectItem(service, item))
+        self.direct.push(service, item)
 
     def fire_timers(self, hosted: Hosted, now_at: int) -> None:
         """Turn deadlines that have come into inputs."""
@@ -199,26 +183,24 @@ class Lane:
             waiting = self.parts[name].waits.get(key)
             if waiting is not None and waiting.due_at == due_at:
                 self.push(hosted.by_name[name], Due(key, DueKind.TIMER))
+        if len(self.timers) > STALE_TIMERS_MAX + 2 * sum(len(part.waits) for part in self.parts.values()):
+            self.timers = [
+                (w.due_at, name, key) for name, part in self.parts.items() for key, w in part.waits.items() if w.due_at
+            ]
+            heapq.heapify(self.timers)
 
-    def wake_ready(self, hosted: Hosted, limit: int) -> None:
-        """Look again at up to `limit` keys that wait for capacity or a switch, the oldest first."""
+    def wake_ready(self, hosted: Hosted) -> None:
+        """Look again at all keys that wait for a switch or for capacity."""
         for name, keys in self.ready.items():
-            for key in list(keys)[: max(0, limit)]:
+            for key in keys:
                 self.push(hosted.by_name[name], Due(key, DueKind.READY))
 
     # -- after a commit
 
     def settle(self, taken: Taken, batch: LaneBatch, changes: Mapping[str, RowChange], hosted: Hosted) -> None:
         """The commit is known: take the batch's result over and let the inputs go."""
-        for entry in taken.direct:
-            self.direct.popleft()
-            item = entry.item
-            key = item.envelope.intent_id if isinstance(item, Fact) else item.key
-            text = f"{type(item).__name__}{getattr(item, 'kind', '')}{getattr(item, 'attempt', '')}"
-            self.direct_keys.discard((entry.service.name, key, text))
-        for _ in taken.records:
-            record = self.queue.popleft()
-            self.prepared.pop((record.topic, record.offset), None)
+        self.direct.settle()
+        self.queue.drop(taken.records)
         for service in hosted.services:
             change, part = changes[service.name], self.parts[service.name]
             part.out_seq, part.out_hash, part.cursors = change.out_seq, change.out_hash, dict(change.cursors)
@@ -227,18 +209,32 @@ class Lane:
             part.sides_done = [n for n in part.sides_done if n not in done]
             part.next_side = batch.parts[service.name].next_side
             part.sides.update({side.id: side for side in change.sides})
-            for key in change.unparked:
-                part.parked.pop(key, None)
-            for key, waiting_input in change.parked:
-                part.parked.setdefault(key, []).append(waiting_input)
             for key, waiting in change.work.items():
                 self.arm(service, key, waiting)
+            self._take_up(service, part, change)
         for (scope, stripe), (_, row) in batch.scopes.changed.items():
             self.scopes.setdefault(scope, {})[stripe] = row
-        self.buried.clear()
-        self.dirty_since_ms = None
+        for entry in taken.direct:
+            self.woken.pop(key_of(entry.item), None)
+        if hosted.effects is not None:
+            for key in batch.parts[hosted.effects.name].states:
+                self.starved.pop(key, None)
+        self.starved.update(batch.starved)
+        self.behind = self.lagging(hosted)
 
-    def view(self, free: Mapping[str, int], full: frozenset[str]) -> LaneView:
+    def _take_up(self, service: Service, part: Part, change: RowChange) -> None:
+        for key in change.unparked:
+            part.parked.pop(key, None)
+            waiting = part.waits.get(key)
+            self.arm(service, key, waiting)  # timers that came while the key was parked were dropped
+            if waiting is not None and waiting.kind is WaitKind.READY:
+                self.push(service, Due(key, DueKind.READY))
+        for key, item in change.parked:
+            part.parked.setdefault(key, []).append(item)
+
+    def view(
+        self, free: Mapping[str, int], full: frozenset[str], broken: frozenset[tuple[str, bytes]] = frozenset()
+    ) -> LaneView:
         """What a batch may read of this lane."""
         return LaneView(
             lane=self.number,
@@ -249,47 +245,5 @@ class Lane:
             scopes=self.scopes,
             scopes_full=full,
             limits=self.limits,
+            broken=broken,
         )
-
-
-def run_batch(
-    lane: Lane, taken: Taken, batch: LaneBatch, prepare: Callable[[Service, Record], Command | None]
-) -> None:
-    """Feed what was taken into a batch, by the reader's rule (rule 8). LaneBroken: the lane must halt."""
-    for entry in taken.direct:
-        batch.feed(entry.service, entry.item)
-    for item in taken.records:
-        record = item.record
-        if item.fact is not None:
-            _feed_fact(batch, record, item.fact)
-        for service, command in item.commands:
-            cursor = batch.parts[service.name].cursors[record.topic]
-            if cursor.anchor is None or record.offset > cursor.anchor.offset:
-                batch.feed_command(service, record, command)
-        if item.unpark is not None:
-            _unpark(lane, batch, *item.unpark, prepare)
-
-
-def _feed_fact(batch: LaneBatch, record: Record, fact: Fact) -> None:
-    for service in batch.hosted.readers[record.topic]:
-        match look(batch.parts[service.name].cursors[record.topic], fact.envelope.seq, fact.envelope.prev_hash):
-            case Seen.APPLY:
-                batch.feed_fact(service, record.offset, fact)
-            case Seen.GAP:
-                batch.alarms.append(("GAP", f"{service.name}: {record.topic} skips to seq {fact.envelope.seq}"))
-            case Seen.HALT:
-                raise LaneBroken(f"{record.topic} offset {record.offset}: seq fits, prev_hash does not (other bytes)")
-            case Seen.DROP:
-                pass
-
-
-def _unpark(
-    lane: Lane, batch: LaneBatch, body: Unpark, command: Command, prepare: Callable[[Service, Record], Command | None]
-) -> None:
-    service = batch.hosted.by_name.get(body.service)
-    if service is None or "operator" not in body.principal.roles or not body.reason:
-        return
-    waiting = lane.parts[service.name].parked.get(body.intent_id, ())
-    inputs = [i for w in waiting if (i := as_input(w.record, lambda r: prepare(service, r))) is not None]
-    if waiting:
-        batch.unpark(service, command, inputs, (body.principal.subject, body.reason))

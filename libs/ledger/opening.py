@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from libs.ledger.anchors import Verdict, check_input, check_output
+from libs.ledger.careful import care_at_claim
 from libs.ledger.chain import Cursor
-from libs.ledger.lane import Lane, Part, Phase
-from libs.ledger.protocol import Alarm, Check, Checked, Claimed, ClaimRefused, LaneRow, Publish, Published
-from libs.ledger.service import Recover, WaitKind
+from libs.ledger.lane import Lane, Part, Phase, Trouble
+from libs.ledger.protocol import Alarm, Check, Checked, Claimed, ClaimRefused, Published, WorkRow
+from libs.ledger.publishing import publish, send_sides
+from libs.ledger.service import Recover, Service, WaitKind
 
 if TYPE_CHECKING:
     from libs.ledger.worker import Worker
-
-CAREFUL_FROM = 3  # claims without a commit in between, after which records are decided one at a time
-PARK_FROM = 4  # ... and after which the suspect's key is parked
 
 
 def on_answer(worker: Worker, answer: Claimed | ClaimRefused | Checked) -> None:
@@ -28,6 +29,8 @@ def on_answer(worker: Worker, answer: Claimed | ClaimRefused | Checked) -> None:
         _refused(worker, lane, answer)
     elif isinstance(answer, Checked) and lane.phase is Phase.CHECKING:
         _checked(worker, lane, answer)
+    elif isinstance(answer, Checked) and lane.phase is Phase.OPEN:
+        _looked_again(worker, lane, answer)
 
 
 def _refused(worker: Worker, lane: Lane, answer: ClaimRefused) -> None:
@@ -42,11 +45,11 @@ def _refused(worker: Worker, lane: Lane, answer: ClaimRefused) -> None:
 def _claimed(worker: Worker, lane: Lane, answer: Claimed) -> None:
     lane.phase = Phase.CHECKING
     lane.lease_end_boot_ms = answer.sent_boot_ms + worker.limits.lease_ms
-    lane.draining = worker.stopping
+    lane.draining_since_ms = worker.boot_ms if worker.stopping else None
     for service in worker.hosted.services:
         row = answer.rows[service.name]
-        topics = service.reads + service.commands
-        part = Part(service, row, row.out_seq, row.out_hash, row.published, {t: _cursor(row, t) for t in topics})
+        cursors = {topic: row.cursors.get(topic, Cursor()) for topic in service.reads + service.commands}
+        part = Part(service, row, row.out_seq, row.out_hash, row.published, cursors)
         part.parked = {key: list(items) for key, items in answer.parked[service.name].items()}
         part.sides = {side.id: side for side in answer.sides[service.name]}
         part.next_side = max(part.sides, default=-1) + 1
@@ -55,115 +58,151 @@ def _claimed(worker: Worker, lane: Lane, answer: Claimed) -> None:
         lane.epoch = row.epoch
         for entry in answer.work[service.name]:
             lane.arm(service, entry.key, entry.waiting)
-        if service.react is not None:
-            _recover(worker, lane, answer)
-    unfinished = max(row.unfinished for row in answer.rows.values())
-    if unfinished >= CAREFUL_FROM:
-        lane.careful = "PARK" if unfinished >= PARK_FROM else "MARK"
-        lane.suspect = next((row.suspect for row in answer.rows.values() if row.suspect), "")
-        worker.out.append(Alarm(lane.number, "CAREFUL", f"{unfinished} claims without a commit: one record at a time"))
+    if worker.hosted.effects is not None:
+        _recover(worker, lane, worker.hosted.effects, answer)
+    inputs_max = worker.limits.batch_max * (1 + len(worker.hosted.readers))
+    rows = list(answer.rows.values())
+    lane.care = care_at_claim(rows, worker.token, inputs_max)
+    if lane.care.poison.single or lane.care.suspects.records or lane.care.suspects.keys:
+        text = "; ".join(row.suspect for row in rows if row.suspect)
+        worker.out.append(Alarm(lane.number, "SUSPECT", f"a process died while it decided on {text}"))
     worker.out.append(Check(lane.number, lane.claim, dict(answer.rows)))
 
 
-def _cursor(row: LaneRow, topic: str) -> Cursor:
-    return row.cursors.get(topic, Cursor())
-
-
-def _recover(worker: Worker, lane: Lane, answer: Claimed) -> None:
-    """Rules 16 and 19: what to do with dispatches that have no result. Inputs, decided like any other."""
-    for service in worker.hosted.services:
-        if service.react is None:
+def _recover(worker: Worker, lane: Lane, service: Service, answer: Claimed) -> None:
+    """Rules 16 and 19: what to do with dispatches that have no result. Inputs, decided like any other. What this
+    process has called goes on; what it did not call, and no owner before it may have called, may be called."""
+    row, part = answer.rows[service.name], lane.parts[service.name]
+    open_ = [w for w in answer.work[service.name] if w.waiting.kind is WaitKind.DISPATCHED]
+    marked = {(w.key, w.waiting.attempt) for w in open_ if w.started_at is not None}
+    started = worker.gate.started_by_others(lane.number, row.epoch, row.previous_token == worker.token, marked)
+    lease_end = row.lease_end_at or worker.now_at()
+    quiet = lease_end + (worker.limits.call_timeout_max_ms + worker.limits.margin_ms) * 1000
+    for entry in open_:
+        if _recovery_waits(part, entry):
             continue
-        row = answer.rows[service.name]
-        direct_successor = row.previous_token == worker.token
-        lease_end = row.lease_end_at or worker.now_at()
-        quiet = lease_end + (worker.limits.call_timeout_max_ms + worker.limits.margin_ms) * 1000
-        for entry in answer.work[service.name]:
-            if entry.waiting.kind is not WaitKind.DISPATCHED:
-                continue
-            if worker.gate.is_called(entry.key, entry.waiting.attempt):
-                lane.gate[entry.key] = "CALLED"
-                continue
-            started = entry.started_at is not None and not direct_successor
-            lane.push(
-                service,
-                Recover(
-                    key=entry.key,
-                    attempt=entry.waiting.attempt,
-                    started=started,
-                    first_started_at=entry.first_started_at,
-                    quiet_until_at=max(row.quiet_until_at, quiet) if started else 0,
-                ),
-            )
+        theirs = (entry.key, entry.waiting.attempt) in started
+        lane.push(
+            service,
+            Recover(
+                key=entry.key,
+                attempt=entry.waiting.attempt,
+                started=theirs,
+                first_started_at=entry.first_started_at,
+                quiet_until_at=max(row.quiet_until_at, quiet) if theirs else 0,
+            ),
+        )
+
+
+def _recovery_waits(part: Part, entry: WorkRow) -> bool:
+    """Does a parked key have one already? A second one at each claim would pile up."""
+    return any(one.record.topic == "parked/Recover" for one in part.parked.get(entry.key, ()))
+
+
+# ---------------------------------------------------------------- checking
 
 
 def _checked(worker: Worker, lane: Lane, answer: Checked) -> None:
     if answer.error:
         worker.fail(lane, "CHECK_FAILED", answer.error)
         return
+    missing = sorted(worker.hosted.written - answer.limits.keys())
+    if missing:
+        worker.fail(lane, "CHECK_FAILED", f"no limit is known of {', '.join(missing)}")
+        return
     frontier: dict[str, Published] = {}
     unread: list[str] = []
-    for part in lane.parts.values():
+    for name, part in lane.parts.items():
         if part.service.writes is None:
             continue
-        name, topic = part.service.name, part.service.writes
         full = name in lane.full_checked
-        found = check_output(topic, part.row, answer.tails[name], answer.kept[name], full)
+        found = check_output(part.service.writes, part.row, answer.tails[name], answer.kept[name], full)
         if found.verdict is Verdict.HALT:
             worker.halt(lane, found.reason)
             return
         if found.verdict is Verdict.FULL:
             unread.append(name)
         frontier[name] = found.published
-    if unread:
-        lane.full_checked = tuple(unread)
-        rows = {name: part.row for name, part in lane.parts.items()}
-        worker.out.append(Check(lane.number, lane.claim, rows, tuple(unread)))
+    verdict = _inputs(worker, lane, answer, unread)
+    if verdict is not Verdict.OK:
         return
-    if _inputs_fit(worker, lane, answer):
-        _open(worker, lane, answer, frontier)
+    if unread:
+        lane.full_checked = (*lane.full_checked, *unread)
+        rows = {name: part.row for name, part in lane.parts.items()}
+        worker.out.append(Check(lane.number, lane.claim, rows, lane.full_checked))
+        return
+    _open(worker, lane, answer, frontier)
 
 
-def _inputs_fit(worker: Worker, lane: Lane, answer: Checked) -> bool:
+def _inputs(worker: Worker, lane: Lane, answer: Checked, unread: list[str]) -> Verdict:
+    """Rule 9. Topics that we write ourselves are covered by the output check."""
     for part in lane.parts.values():
-        for topic, cursor in part.cursors.items():
+        for topic, cursor in list(part.cursors.items()):
             if topic in worker.hosted.written:
-                continue  # the output check of its writer covers it
-            verdict, reason = check_input(topic, cursor, answer.anchors[f"{part.service.name}/{topic}"])
-            waited = worker.boot_ms - (lane.failing_since_ms or worker.boot_ms)
-            if verdict is Verdict.WAIT and waited < worker.limits.mend_wait_ms:
-                worker.fail(lane, "INPUT_TAIL_LOST", reason)
-                return False
-            if verdict is not Verdict.OK:
-                worker.halt(lane, f"{part.service.name}: {reason}")
-                return False
-    return True
+                continue
+            place = f"{part.service.name}/{topic}"
+            whole = answer.tails.get(place, ()) if place in lane.full_checked else None
+            found = check_input(topic, cursor, answer.anchors[place], topic in part.service.reads, whole)
+            if found.verdict is Verdict.FULL:
+                unread.append(place)
+            elif found.verdict is Verdict.WAIT and _may_wait(worker, lane):
+                worker.fail(lane, "INPUT_TAIL_LOST", found.reason, release=False)
+                return Verdict.WAIT
+            elif found.verdict is not Verdict.OK:
+                worker.halt(lane, f"{part.service.name}: {found.reason}")
+                return Verdict.HALT
+            else:
+                part.cursors[topic] = found.cursor
+    return Verdict.OK
+
+
+def _may_wait(worker: Worker, lane: Lane) -> bool:
+    trouble = lane.trouble
+    if trouble.mending_since_ms is None:
+        trouble.mending_since_ms = worker.boot_ms
+    return worker.boot_ms - trouble.mending_since_ms < worker.limits.mend_wait_ms
+
+
+def look_again(worker: Worker, lane: Lane) -> None:
+    """A lane that has nothing to publish would never hear that the log has lost its tail (rule 11)."""
+    if lane.phase is Phase.OPEN and worker.boot_ms >= lane.look_again_ms and lane.published_all:
+        lane.look_again_ms = worker.boot_ms + worker.limits.look_again_ms
+        rows = {n: msgspec.structs.replace(part.row, published=part.published) for n, part in lane.parts.items()}
+        lane.looking_for = {n: row.published for n, row in rows.items() if row.published.seq > 0}
+        worker.out.append(Check(lane.number, lane.claim, rows))
+
+
+def _looked_again(worker: Worker, lane: Lane, answer: Checked) -> None:
+    """Only whether our own last record is still there; the claim that follows if it is not finds out the rest."""
+    for name, published in lane.looking_for.items() if not answer.error else ():
+        first = next(iter(answer.tails[name]), None)
+        if first is None or (first.offset, first.seq, first.hash) != (published.offset, published.seq, published.hash):
+            worker.fail(lane, "TAIL_LOST", f"{name}: seq {published.seq} is not at offset {published.offset} any more")
+            return
 
 
 def _open(worker: Worker, lane: Lane, answer: Checked, frontier: dict[str, Published]) -> None:
-    lane.phase = Phase.OPEN
+    lane.phase, lane.look_again_ms = Phase.OPEN, worker.boot_ms + worker.limits.look_again_ms
     lane.limits = dict(answer.limits)
+    lane.trouble.mending_since_ms = None
     for name, part in lane.parts.items():
-        if part.service.writes is None:
-            continue
-        behind = frontier[name].seq < part.published.seq
-        if behind:
+        if part.service.writes is not None:
             lost = [r for seq, r in sorted(answer.kept[name].items()) if frontier[name].seq < seq <= part.published.seq]
-            part.unacked = [*lost, *part.unacked]
-            worker.out.append(Alarm(lane.number, "TAIL_LOST", f"{part.service.writes}: {len(lost)} records published again"))
-        part.published = frontier[name]
-        lane.highest_offset[name] = max((t.offset for t in answer.tails[name]), default=-1)
+            if lost:
+                part.unacked = [*lost, *part.unacked]
+                text = f"{part.service.writes}: {len(lost)} records published again"
+                worker.out.append(Alarm(lane.number, "TAIL_LOST", text))
+            part.published = frontier[name]
+            lane.highest_offset[name] = max((t.offset for t in answer.tails[name]), default=-1)
+    if lane.published_all:
+        lane.trouble = Trouble()
+    for part in lane.parts.values():
+        part.cursors = {topic: lane.anchored(topic, cursor) for topic, cursor in part.cursors.items()}
         if part.unacked:
             publish(worker, lane, part)
         if part.sides:
-            worker.send_sides(lane, name)
+            send_sides(worker, lane, part)
     lane.set_fetch_positions(worker.hosted)
+    lane.behind = lane.lagging(worker.hosted)
+    lane.wake_ready(worker.hosted)
     worker.gate.opened(lane)
-
-
-def publish(worker: Worker, lane: Lane, part: Part) -> None:
-    """Stored bytes, in order, from the frontier on (rule 13)."""
-    topic = part.service.writes
-    assert topic is not None
-    own = lane.failures >= 2
-    worker.out.append(Publish(lane.number, lane.claim, part.service.name, topic, part.unacked, own))

@@ -8,18 +8,11 @@ from typing import Any
 import msgspec
 
 from libs.contracts import events
-from libs.ledger.service import Command, Due, Fact, Input, Record, Recover, Result, Stopped
+from libs.ledger.service import Command, Due, Fact, Input, Record, Recover, Result, Service, Stopped
 
 _encoder = msgspec.msgpack.Encoder()
 _FORMS: dict[str, type[Any]] = {"Due": Due, "Recover": Recover, "Stopped": Stopped}
-
-
-class _FactForm(msgspec.Struct, frozen=True):
-    topic: str
-    envelope: events.Envelope
-    type: str
-    body: msgspec.Raw
-    hash: bytes
+_PREFIX = "parked/"
 
 
 class _ResultForm(msgspec.Struct, frozen=True):
@@ -28,37 +21,32 @@ class _ResultForm(msgspec.Struct, frozen=True):
     answer: events.ToolAnswer
 
 
-def as_record(item: Input) -> Record:
-    """A record that holds the input. Raw records stay as they are; the rest becomes msgpack under `parked/<form>`."""
+def as_record(item: Input, encode: Callable[[events.Envelope, Any], bytes]) -> Record:
+    """A record that holds the input: records stay as they are, events become their bytes again, the rest msgpack."""
     match item:
         case Command():
             return item.record
         case Fact():
-            body = msgspec.Raw(_encoder.encode(item.body))
-            form = _FactForm(item.topic, item.envelope, type(item.body).__name__, body, item.hash)
-            return _wrap("Fact", item.envelope.intent_id, item.envelope.seq, _encoder.encode(form))
-        case Result():
-            return _wrap("Result", item.key, item.attempt, _encoder.encode(item))
-        case Due() | Recover() | Stopped():
-            return _wrap(type(item).__name__, item.key, 0, _encoder.encode(item))
+            value = encode(item.envelope, item.body)
+            return Record(item.topic, 0, item.envelope.seq, 0, item.envelope.intent_id, value)
+        case Result() | Due() | Recover() | Stopped():
+            return Record(f"{_PREFIX}{type(item).__name__}", 0, 0, 0, item.key, _encoder.encode(item))
 
 
-def as_input(record: Record, prepare: Callable[[Record], Command | None]) -> Input | None:
-    """The input again. `prepare` is the service's own, for raw records."""
-    if not record.topic.startswith("parked/"):
-        return prepare(record)
-    name = record.topic.removeprefix("parked/")
-    if name == "Fact":
-        form = msgspec.msgpack.decode(record.value, type=_FactForm)
-        body = msgspec.msgpack.decode(form.body, type=getattr(events, form.type))
-        return Fact(form.topic, form.envelope, body, form.hash)
+def as_input(
+    record: Record,
+    service: Service,
+    decode: Callable[[str, bytes], Fact],
+    prepare: Callable[[Service, Record], Command | None],
+) -> Input | None:
+    """The input again."""
+    if record.topic in service.reads:
+        return decode(record.topic, record.value)
+    if not record.topic.startswith(_PREFIX):
+        return prepare(service, record)
+    name = record.topic.removeprefix(_PREFIX)
     if name == "Result":
         result = msgspec.msgpack.decode(record.value, type=_ResultForm)
         return Result(result.key, result.attempt, result.answer)
     decoded: Input = msgspec.msgpack.decode(record.value, type=_FORMS[name])
     return decoded
-
-
-def _wrap(name: str, key: bytes, position: int, value: bytes) -> Record:
-    return Record(topic=f"parked/{name}", partition=0, offset=position, timestamp_at=0, key=key, value=value)
-

@@ -38,7 +38,7 @@ class LaneRow(msgspec.Struct, frozen=True):
     lease_end_at: int  # of the owner before us; 0 if it released the lane
     quiet_until_at: int
     unfinished: int  # claims since the last commit or release, this one included
-    suspect: str  # the record that was being decided when the process died ("topic/offset")
+    suspect: str  # the mark that stood when the last owner ended: what it was about to decide (careful.py)
 
 
 class OutRecord(msgspec.Struct, frozen=True, array_like=True):
@@ -90,7 +90,8 @@ class TailRecord(msgspec.Struct, frozen=True, array_like=True):
 
 @dataclass(frozen=True)
 class Claim:
-    """Take the lane's rows of all hosted services, all or none (rule 1), then read what belongs to it (rule 2)."""
+    """Take the lane's rows of all hosted services, all or none (rule 1), then read what belongs to it (rule 2). All
+    rows get the same new epoch: one above the highest of them."""
 
     lane: int
     claim: int
@@ -99,7 +100,8 @@ class Claim:
 
 @dataclass(frozen=True)
 class Check:
-    """Read the records at the anchors, the outputs' tails and the topics' limits. `full`: tails from the start."""
+    """Read the records at the anchors, the outputs' tails and the topics' limits. `full`: partitions to be read from
+    their start, by service (its output) or `service/topic` (one of its inputs)."""
 
     lane: int
     claim: int
@@ -202,12 +204,14 @@ class Renew:
 
 @dataclass(frozen=True)
 class Survey:
-    """Announce this worker; see the other workers and who owns which lane."""
+    """Announce this worker (or, `leaving`, take it off the list); see the other workers and who owns which lane."""
+
+    leaving: bool = False
 
 
 @dataclass(frozen=True)
 class Suspect:
-    """Write down which record is about to be decided, before deciding it (flow.md decision 17)."""
+    """Write down what is about to be decided (flow.md decision 17). A commit or a release clears it."""
 
     lane: int
     claim: int
@@ -298,8 +302,9 @@ class ClaimRefused:
 
 @dataclass(frozen=True)
 class Checked:
-    """What the log holds. `anchors[topic]`: (hash at the anchor's offset or None, log start). `tails[service]`:
-    records from the frontier's offset on, or from the start. `kept[service]`: outbox rows for comparison, by seq."""
+    """What the log holds. `anchors["service/topic"]`: (hash at the anchor's offset or None, log start). `tails`: what
+    was asked for with `full`, and for every other output the records from the frontier's offset on. `kept[service]`:
+    outbox rows for comparison, by seq. `limits`: the largest record value of each topic, batch overhead taken off."""
 
     lane: int
     claim: int

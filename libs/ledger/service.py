@@ -247,6 +247,11 @@ class Service:
     state_format: int = 1
 
 
+def key_of(item: Input) -> bytes:
+    """The key that an input concerns."""
+    return item.envelope.intent_id if isinstance(item, Fact) else item.key
+
+
 def cause_of(item: Input) -> Cause:
     """The cause that the envelope names: topic and position of the input, and its id."""
     match item:

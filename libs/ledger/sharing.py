@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from libs.ledger.lane import Lane, Phase
-from libs.ledger.protocol import Alarm, Release, Renew, Renewed, Survey, Surveyed
+from libs.ledger.protocol import Alarm, LaneSeen, Renew, Renewed, Survey, Surveyed
 
 if TYPE_CHECKING:
     from libs.ledger.worker import Worker
+
+LEFT_OVER_SURVEYS = 3  # a lane that nobody has taken for so long may be taken by a worker that has its share
 
 
 def on_time(worker: Worker) -> None:
@@ -16,7 +18,7 @@ def on_time(worker: Worker) -> None:
     if not worker.surveying and worker.boot_ms >= worker.next_survey_ms:
         worker.surveying = True
         worker.next_survey_ms = worker.boot_ms + worker.limits.survey_ms
-        worker.out.append(Survey())
+        worker.out.append(Survey(leaving=worker.stopping))
     if not worker.renewing and worker.boot_ms >= worker.next_renew_ms:
         worker.next_renew_ms = worker.boot_ms + worker.limits.lease_ms // 4
         lanes = [(lane.number, lane.claim, lane.epoch) for lane in worker.lanes.values() if lane.owned]
@@ -35,13 +37,17 @@ def on_answer(worker: Worker, answer: Renewed | Surveyed) -> None:
     if answer.error:
         worker.out.append(Alarm(-1, "SURVEY_FAILED", answer.error))
         return
-    offset = answer.now_at - worker.boot_ms * 1000
-    # Of several measurements the largest is the nearest to the truth (the answer's way only makes it smaller);
-    # a clock that was set back is followed slowly.
-    known = worker.clock_offset_us
-    worker.clock_offset_us = offset if known is None or offset > known else known - min(known - offset, 1_000)
+    _set_clock(worker, answer)
+    worker.gate.taken_over({seen.lane for seen in answer.lanes if seen.token not in (None, worker.token)})
     if not worker.stopping:
         _share(worker, answer)
+
+
+def _set_clock(worker: Worker, answer: Surveyed) -> None:
+    """The database looked at its clock between the question and now; an offset outside these bounds is wrong."""
+    lowest, highest = answer.now_at - worker.boot_ms * 1000, answer.now_at - answer.sent_boot_ms * 1000
+    known = worker.clock_offset_us
+    worker.clock_offset_us = lowest if known is None else min(max(known, lowest), highest)
 
 
 def _renewed(worker: Worker, answer: Renewed) -> None:
@@ -65,38 +71,43 @@ def _share(worker: Worker, answer: Surveyed) -> None:
         return
     rank = workers.index(worker.token)
     wanted = worker.limits.lanes // len(workers) + (1 if rank < worker.limits.lanes % len(workers) else 0)
-    mine = [lane for lane in worker.lanes.values() if lane.phase is not Phase.FREE]
-    keeping = [lane for lane in mine if not lane.draining]
+    keeping = [lane for lane in worker.lanes.values() if lane.phase is not Phase.FREE and not lane.draining]
     for lane in sorted(keeping, key=lambda one: one.number)[wanted:]:
-        lane.draining = True
+        lane.draining_since_ms = worker.boot_ms
+    free = [seen for seen in answer.lanes if _is_free(worker, seen)]
+    worker.left_over = {seen.lane: worker.left_over.get(seen.lane, 0) + 1 for seen in free}
+    room = max(0, wanted - len(keeping))
+    worker.settled = not room or not free
     if worker.needs_control and worker.control is None:
         return
-    room = wanted - len(keeping)
-    worker.halted = {seen.lane: seen.halted for seen in answer.lanes if seen.halted}
-    worker.settled = room <= 0 or not any(seen.free and not seen.halted for seen in answer.lanes)
-    free = [seen for seen in answer.lanes if seen.free and not seen.halted]
     start = rank * worker.limits.lanes // len(workers)
-    for seen in sorted(free, key=lambda s: (s.lane - start) % worker.limits.lanes)[: max(0, room)]:
-        lane = worker.lanes[seen.lane]
-        if lane.phase is Phase.FREE:
-            worker.claim(lane)
+    free.sort(key=lambda s: (s.lane - start) % worker.limits.lanes)
+    left_over = [seen for seen in free[room:] if worker.left_over[seen.lane] > LEFT_OVER_SURVEYS]
+    for seen in free[:room] + left_over[: 0 if room else 1]:
+        worker.claim(worker.lanes[seen.lane])
+
+
+def _is_free(worker: Worker, seen: LaneSeen) -> bool:
+    """Nobody's, or ours by a claim whose answer we never had; and not one that we have just given up."""
+    lane = worker.lanes[seen.lane]
+    free = seen.free or seen.token == worker.token
+    return free and not seen.halted and lane.phase is Phase.FREE and worker.boot_ms >= lane.trouble.shunned_until_ms
 
 
 def finish_draining(worker: Worker) -> None:
-    """Release lanes that have nothing left to finish (rule 21)."""
+    """Release lanes that have nothing left to finish, or have taken too long over it (rule 21)."""
     for lane in worker.lanes.values():
-        if lane.draining and _is_finished(worker, lane):
-            lane.phase = Phase.RELEASING
-            quiet = worker.gate.quiet_until(lane.number)
-            worker.out.append(Release(lane.number, lane.claim, lane.epoch, quiet))
-        elif lane.draining and lane.phase is Phase.BACKOFF:
-            lane.phase = Phase.RELEASING
-            quiet = worker.gate.quiet_until(lane.number)
-            worker.out.append(Release(lane.number, lane.claim, lane.epoch, quiet))
+        if lane.draining and (lane.phase is Phase.BACKOFF or _is_finished(worker, lane)):
+            worker.release(lane)
 
 
 def _is_finished(worker: Worker, lane: Lane) -> bool:
-    if lane.phase is not Phase.OPEN or lane.busy or not lane.published_all or lane.dirty_since_ms is not None:
+    if lane.phase is not Phase.OPEN or lane.busy or lane.draining_since_ms is None:
         return False
-    pending = any(step == "STARTING" for step in lane.gate.values())
-    return not pending and worker.gate.running(lane.number) == 0 and not lane.direct
+    if worker.boot_ms - lane.draining_since_ms >= worker.limits.drain_ms:
+        return True  # what still runs is in `quiet_until`; its result goes to `commands`
+    if not lane.published_all or lane.dirty_since_ms is not None or worker.gate.running(lane.number):
+        return False
+    if any(step == "STARTING" for step in lane.gate.values()):
+        return False
+    return not lane.direct or bool(lane.behind) or not worker.may_decide()

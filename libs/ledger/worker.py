@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from libs.ledger import opening, rounds, sharing
-from libs.ledger.batch import Hosted
+from libs.ledger import opening, publishing, rounds, sharing
 from libs.ledger.gate import Gate
-from libs.ledger.lane import Lane, Phase
+from libs.ledger.hosted import Hosted
+from libs.ledger.lane import Lane, Phase, Trouble
 from libs.ledger.protocol import (
     Acked,
     Action,
@@ -29,7 +30,6 @@ from libs.ledger.protocol import (
     CommitUnknown,
     Connected,
     ControlSeen,
-    DropProducer,
     FetchFailed,
     Finished,
     Follow,
@@ -37,9 +37,7 @@ from libs.ledger.protocol import (
     Halted,
     LateSent,
     Loaded,
-    Published,
     PublishFailed,
-    PublishSide,
     Records,
     Release,
     Released,
@@ -51,6 +49,9 @@ from libs.ledger.protocol import (
 )
 from libs.ledger.service import Command, Fact, Record, Service, World
 
+EFFECTS_MAX = {"READ_ONLY": 64, "KEYED": 64, "QUERYABLE": 64, "OPAQUE": 16}
+NO_CONTROL = 1 << 62  # the control view of services that need none
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -60,9 +61,10 @@ class Limits:
     lease_ms: int = 5_000
     margin_ms: int = 500  # the lease counts as over this much earlier
     batch_max: int = 256  # inputs in a round, over all lanes
-    queue_max: int = 4_000  # fetched records that wait, per lane
+    batch_bytes_max: int = 8 << 20  # bytes of records in a round, per lane
+    queue_max: int = 4_000  # fetched records that wait, per lane and topic
     sides_max: int = 1_000  # forwards and dead letters not yet on the log, per lane and service
-    effects_max: Mapping[str, int] = field(default_factory=lambda: {"READ_ONLY": 64, "OPAQUE": 16})
+    effects_max: Mapping[str, int] = field(default_factory=lambda: dict(EFFECTS_MAX))
     call_timeout_max_ms: int = 60_000
     flush_ms: int = 5_000  # positions that moved without a commit are written after this much quiet
     survey_ms: int = 1_000
@@ -70,6 +72,10 @@ class Limits:
     backoff_ms: int = 1_000
     backoff_max_ms: int = 60_000
     release_after_ms: int = 30_000  # a lane that could not publish for so long is given to another worker
+    shun_ms: int = 15_000  # and not claimed by this one for so long
+    look_again_ms: int = 30_000  # how often an owner looks whether its outputs still end as it knows them
+    gap_wait_ms: int = 5_000  # an input that skipped a number may take so long to come back to it
+    drain_ms: int = 15_000  # a lane that is given back waits so long for its effects
     mend_wait_ms: int = 60_000  # how long an input's writer may take to mend a lost tail
 
 
@@ -101,12 +107,18 @@ class Worker:
         self.next_survey_ms = 0
         self.next_renew_ms = 0
         self.renewing = self.surveying = False
-        self.wanted = 0
+        self.careful_turn = False  # was the last round one lane's alone?
+        self.producer = 0  # counts shared producers
+        # (lane, service) whose partition has an un-acked batch of ours -> its shared producer, None = one of its own
+        self.appending: dict[tuple[int, str], int | None] = {}
+        self.left_over: dict[int, int] = {}  # lane -> surveys in a row that found it free
         self.stopping = False
+        self.stopping_since_ms = 0
         self.halted: dict[int, str] = {}
         self.settled = False  # a survey has shown that there is nothing (more) for us to claim
         self.out: list[Action] = []
         self._following: dict[tuple[str, int], int] = {}
+        self._routes = self._route()
         self.needs_control = any(s.needs_control for s in hosted.services)
 
     # -- the two doors
@@ -127,9 +139,12 @@ class Worker:
         self.boot_ms = max(self.boot_ms, boot_ms)
         sharing.on_time(self)
         for lane in self.lanes.values():
-            if lane.phase is Phase.BACKOFF and self.boot_ms >= lane.retry_boot_ms:
+            if lane.phase is Phase.BACKOFF and self.boot_ms >= lane.trouble.retry_ms and not lane.draining:
                 self.claim(lane)
-            self._retry_sides(lane)
+            if lane.gaps and self.boot_ms - min(lane.gaps.values()) >= self.limits.gap_wait_ms:
+                self.fail(lane, "GAP", f"still missing: {', '.join(lane.gaps)}")
+            publishing.on_time(self, lane)
+            opening.look_again(self, lane)
         return self.progress()
 
     def progress(self) -> list[Action]:
@@ -144,15 +159,20 @@ class Worker:
     def stop(self, boot_ms: int) -> list[Action]:
         """Leave politely: finish, publish, release every lane (rule 21)."""
         self.boot_ms = max(self.boot_ms, boot_ms)
-        self.stopping = True
+        if not self.stopping:
+            self.stopping, self.stopping_since_ms, self.next_survey_ms = True, self.boot_ms, self.boot_ms
         for lane in self.lanes.values():
-            lane.draining = True
+            if lane.draining_since_ms is None:
+                lane.draining_since_ms = self.boot_ms
         return self.progress()
 
     @property
     def stopped(self) -> bool:
-        """Has every lane been given back?"""
-        return self.stopping and all(lane.phase is Phase.FREE for lane in self.lanes.values())
+        """Has every lane been given back, and every result that came too late been sent?"""
+        if not self.stopping or any(lane.phase is not Phase.FREE for lane in self.lanes.values()):
+            return False
+        waited = self.boot_ms - self.stopping_since_ms >= 2 * self.limits.drain_ms
+        return waited or not self.gate.has_unsent
 
     def now_at(self) -> int:
         """The database's time in microseconds, as far as we know it."""
@@ -165,9 +185,14 @@ class Worker:
         return ours and boot_ms < lane.lease_end_boot_ms - self.limits.margin_ms
 
     def paused(self) -> set[tuple[str, int]]:
-        """Partitions that must not be fetched now: their lane has enough waiting."""
-        full = [lane for lane in self.lanes.values() if len(lane.queue) >= self.limits.queue_max]
-        return {(topic, lane.number) for lane in full for topic in lane.fetch_next}
+        """Partitions that must not be fetched now: enough of them waits."""
+        return {
+            (topic, lane.number)
+            for lane in self.lanes.values()
+            if len(lane.queue) >= self.limits.queue_max
+            for topic in lane.fetch_next
+            if lane.queue.waiting(topic) >= self.limits.queue_max
+        }
 
     def may_decide(self) -> bool:
         """With a stale or missing control view nothing is decided (flow.md decision 13)."""
@@ -195,76 +220,88 @@ class Worker:
         lane.forget()
         lane.phase = Phase.CLAIMING
         lane.claim += 1
-        seq = self.control.seq if self.needs_control and self.control is not None else 1 << 62
+        seq = (self.control.seq if self.control is not None else 0) if self.needs_control else NO_CONTROL
         self.out.append(Claim(lane.number, lane.claim, seq))
 
     def lose(self, lane: Lane) -> None:
         """The lane belongs to somebody else: drop it with all its services; results go to `commands` (rule 20)."""
+        lane.trouble = Trouble(shunned_until_ms=lane.trouble.shunned_until_ms)
         lane.forget()
-        lane.failures, lane.failing_since_ms = 0, None
-        self.gate.lost(lane.number)
 
-    def fail(self, lane: Lane, code: str, text: str) -> None:
+    def release(self, lane: Lane) -> None:
+        """Give the lane back; what is not decided waits on the log for the next owner (rule 21)."""
+        epoch = lane.epoch
+        lane.forget()
+        if epoch == 0:
+            self.lose(lane)  # a claim whose answer never came: its lease runs out by itself
+            return
+        lane.epoch, lane.phase = epoch, Phase.RELEASING
+        self.out.append(Release(lane.number, lane.claim, epoch, self.gate.quiet_until(lane.number)))
+
+    def fail(self, lane: Lane, code: str, text: str, release: bool = True) -> None:
         """Something about the log or the database failed: back off, then claim again (rule 13)."""
         self.out.append(Alarm(lane.number, code, text))
-        if lane.failing_since_ms is None:
-            lane.failing_since_ms = self.boot_ms
-        delay = min(self.limits.backoff_ms << min(lane.failures, 6), self.limits.backoff_max_ms)
-        lane.failures += 1
-        lane.retry_boot_ms = self.boot_ms + delay
-        epoch = lane.epoch
-        lane.forget()
-        lane.epoch = epoch
-        if self.boot_ms - lane.failing_since_ms >= self.limits.release_after_ms or self.stopping:
-            lane.phase = Phase.RELEASING
-            self.out.append(Release(lane.number, lane.claim, epoch, self.gate.quiet_until(lane.number)))
+        trouble = lane.trouble
+        if trouble.since_ms is None:
+            trouble.since_ms = self.boot_ms
+        delay = min(self.limits.backoff_ms << min(trouble.failures, 6), self.limits.backoff_max_ms)
+        trouble.failures += 1
+        trouble.retry_ms = self.boot_ms + delay
+        if self.stopping:
+            self.release(lane)
+        elif release and self.boot_ms - trouble.since_ms >= self.limits.release_after_ms:
+            trouble.shunned_until_ms = self.boot_ms + self.limits.shun_ms
+            self.release(lane)
         else:
-            lane.phase = Phase.BACKOFF
+            epoch = lane.epoch
+            lane.forget()
+            lane.epoch, lane.phase = epoch, Phase.BACKOFF
 
     def halt(self, lane: Lane, reason: str) -> None:
-        """Nobody goes on until an operator has looked (rule 9). Written under the fence."""
-        self.out.append(Alarm(lane.number, "HALTED", reason))
-        self.out.append(Halt(lane.number, lane.claim, lane.epoch, reason))
+        """Nobody goes on until an operator has looked (rule 9). Written under the fence; only if that holds is it an
+        alarm: a paused claimer may have seen its successor's records."""
         epoch = lane.epoch
         lane.forget()
-        lane.epoch, lane.phase = epoch, Phase.RELEASING
+        lane.epoch, lane.phase, lane.halting = epoch, Phase.RELEASING, reason
+        self.out.append(Halt(lane.number, lane.claim, epoch, reason))
 
     # -- answers
 
     def _dispatch(self, answer: Answer) -> None:
-        match answer:
-            case Records():
-                self._records(answer)
-            case Loaded():
-                rounds.on_loaded(self, answer)
-            case Committed() | CommitRefused() | CommitUnknown():
-                rounds.on_commit(self, answer)
-            case Acked() | PublishFailed() | SidesAcked():
-                self._published(answer)
-            case Connected():
-                self.gate.on_connected(answer)
-            case Started():
-                self.gate.on_started(answer)
-            case Finished():
-                self.gate.on_finished(answer)
-            case LateSent():
-                self.gate.on_late_sent(answer)
-            case Claimed() | ClaimRefused() | Checked():
-                opening.on_answer(self, answer)
-            case Renewed() | Surveyed():
-                sharing.on_answer(self, answer)
-            case FetchFailed():
-                lane = self.current(answer.lane, answer.claim)
-                if lane is not None and lane.phase is Phase.OPEN:
-                    self.fail(lane, "FETCH_FAILED", answer.text)
-            case ControlSeen():
-                self._control(answer)
-            case Suspected():
-                rounds.on_suspected(self, answer)
-            case Halted() | Released():
-                lane = self.lanes[answer.lane]
-                if lane.claim == answer.claim and lane.phase is Phase.RELEASING:
-                    self.lose(lane)
+        self._routes[type(answer)](answer)
+
+    def _route(self) -> dict[type, Callable[[Any], None]]:
+        """Who takes which answer."""
+        routes: dict[Callable[[Any], None], tuple[type, ...]] = {
+            partial(sharing.on_answer, self): (Renewed, Surveyed),
+            partial(opening.on_answer, self): (Claimed, ClaimRefused, Checked),
+            partial(rounds.on_suspected, self): (Suspected,),
+            partial(rounds.on_loaded, self): (Loaded,),
+            partial(rounds.on_commit, self): (Committed, CommitRefused, CommitUnknown),
+            partial(publishing.on_answer, self): (Acked, PublishFailed, SidesAcked),
+            self.gate.on_connected: (Connected,),
+            self.gate.on_started: (Started,),
+            self.gate.on_finished: (Finished,),
+            self.gate.on_late_sent: (LateSent,),
+            self._records: (Records,),
+            self._fetch_failed: (FetchFailed,),
+            self._control: (ControlSeen,),
+            self._given_up: (Halted, Released),
+        }
+        return {kind: taker for taker, kinds in routes.items() for kind in kinds}
+
+    def _fetch_failed(self, answer: FetchFailed) -> None:
+        lane = self.current(answer.lane, answer.claim)
+        if lane is not None and lane.phase is Phase.OPEN:
+            self.fail(lane, "FETCH_FAILED", answer.text)
+
+    def _given_up(self, answer: Halted | Released) -> None:
+        lane = self.current(answer.lane, answer.claim)
+        if lane is None or lane.phase is not Phase.RELEASING:
+            return
+        if isinstance(answer, Halted) and answer.ok:
+            self.out.append(Alarm(lane.number, "HALTED", lane.halting))
+        self.lose(lane)
 
     def current(self, number: int, claim: int) -> Lane | None:
         """The lane, if the answer belongs to its present claim; None = stale, it changes nothing."""
@@ -275,48 +312,11 @@ class Worker:
         lane = self.current(answer.lane, answer.claim)
         if lane is None or lane.phase is not Phase.OPEN:
             return
-        lane.queue.extend(answer.records)
-        if answer.records:
-            lane.fetch_next[answer.topic] = answer.records[-1].offset + 1
-
-    def _published(self, answer: Acked | PublishFailed | SidesAcked) -> None:
-        lane = self.current(answer.lane, answer.claim)
-        if lane is None or lane.phase is not Phase.OPEN:
-            return
-        part = lane.parts[answer.service]
-        if isinstance(answer, SidesAcked):
-            if answer.error:
-                self.out.append(Alarm(lane.number, "SIDE_FAILED", answer.error))
-                return
-            for number in answer.ids:
-                if part.sides.pop(number, None) is not None:
-                    part.sides_done.append(number)
-            lane.dirty_since_ms = lane.dirty_since_ms or self.boot_ms
-        elif isinstance(answer, PublishFailed):
-            self.out.append(DropProducer())
-            self.fail(lane, "PUBLISH_FAILED", f"{answer.service}: {answer.text}")
-        elif answer.first_offset <= lane.highest_offset.get(answer.service, -1):
-            self.fail(lane, "TAIL_LOST", f"{answer.service}: acked at offset {answer.first_offset}, seen beyond it")
-        else:
-            lane.highest_offset[answer.service] = answer.offset
-            part.published = Published(answer.offset, answer.seq, answer.hash)
-            part.unacked = ()
-            lane.dirty_since_ms = lane.dirty_since_ms or self.boot_ms
-            if lane.published_all:
-                lane.failures, lane.failing_since_ms = 0, None
-
-    def _retry_sides(self, lane: Lane) -> None:
-        if lane.phase is not Phase.OPEN:
-            return
-        for name, part in lane.parts.items():
-            if part.sides and self.boot_ms - part.sides_sent_ms >= 2_000:
-                self.send_sides(lane, name)
-
-    def send_sides(self, lane: Lane, name: str) -> None:
-        """Publish what is not yet on the log of forwards and dead letters."""
-        part = lane.parts[name]
-        part.sides_sent_ms = self.boot_ms
-        self.out.append(PublishSide(lane.number, lane.claim, name, tuple(part.sides.values())))
+        at = lane.fetch_next.get(answer.topic)
+        new = [record for record in answer.records if at is None or record.offset >= at]
+        if new:
+            lane.queue.extend(answer.topic, new)
+            lane.fetch_next[answer.topic] = new[-1].offset + 1
 
     def _control(self, answer: ControlSeen) -> None:
         changed = self.control is None or answer.view.seq != self.control.seq or answer.fresh != self.control_fresh
@@ -324,7 +324,7 @@ class Worker:
         if changed and answer.fresh:
             for lane in self.lanes.values():
                 if lane.phase is Phase.OPEN:
-                    lane.wake_ready(self.hosted, 1 << 30)
+                    lane.wake_ready(self.hosted)
 
     def _follow(self) -> None:
         wanted = {

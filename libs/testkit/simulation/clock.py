@@ -1,0 +1,62 @@
+"""Simulated time: whatever happens is an entry of one queue, and chance has one source."""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections.abc import Callable
+
+START_AT = 1_700_000_000_000_000  # the database's clock when the simulation begins, in microseconds
+
+
+class Clock:
+    """Time in milliseconds since the machines were started, and what is to happen when."""
+
+    def __init__(self, seed: int, tracing: bool = False) -> None:
+        self.random = random.Random(seed)
+        self.now_ms = 0.0
+        self.trace: list[str] = []
+        self._tracing = tracing
+        self._queue: list[tuple[float, int, Callable[[], None]]] = []
+        self._count = 0
+
+    @property
+    def boot_ms(self) -> int:
+        """CLOCK_BOOTTIME: goes on while a process is stopped."""
+        return int(self.now_ms)
+
+    @property
+    def now_at(self) -> int:
+        """The database's clock."""
+        return START_AT + int(self.now_ms * 1000)
+
+    def after(self, delay_ms: float, action: Callable[[], None]) -> None:
+        """Let something happen later."""
+        self._count += 1
+        heapq.heappush(self._queue, (self.now_ms + delay_ms, self._count, action))
+
+    def step(self) -> bool:
+        """Let the next thing happen; False when there is none."""
+        if not self._queue:
+            return False
+        self.now_ms, _, action = heapq.heappop(self._queue)
+        action()
+        return True
+
+    def chance(self, probability: float) -> bool:
+        """True with this probability."""
+        return self.random.random() < probability
+
+    def note(self, text: str) -> None:
+        """One line of the trace, if there is one."""
+        if self._tracing:
+            self.trace.append(f"{self.now_ms:9.1f}  {text}")
+
+    @property
+    def tracing(self) -> bool:
+        """Is a trace kept?"""
+        return self._tracing
+
+
+class Violated(Exception):
+    """An invariant does not hold."""
