@@ -171,7 +171,10 @@ class Checker:
                 if cursor is not None and cursor.anchor is not None and topic not in self._hosted.written:
                     value = await _one(client, place, cursor.anchor.offset, starts[place], ends[place], places)
                     digest = None if value is None else event_hash(value)
-                anchors[f"{service.name}/{topic}"] = (digest, starts[place])
+                name = f"{service.name}/{topic}"
+                anchors[name] = (digest, starts[place])
+                if name in action.full:
+                    tails[name] = await _tail(client, place, starts[place], ends[place], places)
             if service.writes is not None:
                 place = TopicPartition(service.writes, lane)
                 full = service.name in action.full

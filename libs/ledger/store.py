@@ -81,8 +81,10 @@ class Store:
         """Rule 1 in one statement; then, after its answer, what belongs to the lane (rule 2)."""
         sent = self.boot_ms()
         options = self.options
+        rows_now = " UNION ALL ".join(f"SELECT epoch FROM {name}.lane WHERE lane = $1" for name in self.names)
+        highest = f"(SELECT coalesce(max(epoch), 0) FROM ({rows_now}) AS now)"
         parts = [
-            f"SELECT '{s.name}' AS service, c.* FROM {s.name}.claim($1, $2, $3, $4, $5, {s.state_format}) c"
+            f"SELECT '{s.name}' AS service, c.* FROM {s.name}.claim($1, $2, $3, $4, $5, {highest}, {s.state_format}) c"
             for s in self.hosted.services
         ]
         try:
@@ -102,8 +104,10 @@ class Store:
                 return ClaimRefused(action.lane, action.claim, str(error.message), str(error.detail or ""))
             return ClaimRefused(action.lane, action.claim, "UNKNOWN", f"{type(error).__name__}: {error}")
 
-    async def _claimed(self, action: Claim, sent: int, rows: Sequence[Any]) -> Claimed:
+    async def _claimed(self, action: Claim, sent: int, rows: Sequence[Any]) -> Claimed | ClaimRefused:
         found = {row["service"]: lane_row(row) for row in rows}
+        if len({row.epoch for row in found.values()}) > 1:
+            return ClaimRefused(action.lane, action.claim, "UNKNOWN", "another claim came in between")
         outbox: dict[str, list[OutRecord]] = {}
         work: dict[str, list[WorkRow]] = {}
         sides: dict[str, list[SideRecord]] = {}
@@ -211,14 +215,17 @@ class Store:
             [(lane, claim) for lane, claim, _ in action.lanes if lane not in kept],
         )
 
-    async def survey(self, _: Survey) -> Surveyed:
-        """Announce this worker and look around, in the schema of the first hosted service."""
+    async def survey(self, action: Survey) -> Surveyed:
+        """Announce this worker (or take it off the list) and look around, in the schema of the first hosted service."""
         sent, options, schema = self.boot_ms(), self.options, self.names[0]
         try:
-            await self.leases.fetch(
-                f"SELECT {schema}.announce($1, $2, $3, 1, $4)", options.token, options.name, ",".join(self.names),
-                options.worker_ttl_ms * 20,
-            )  # fmt: skip
+            if action.leaving:
+                await self.leases.fetch(f"SELECT {schema}.leave($1)", options.token)
+            else:
+                await self.leases.fetch(
+                    f"SELECT {schema}.announce($1, $2, $3, 1, $4)", options.token, options.name, ",".join(self.names),
+                    options.worker_ttl_ms * 20,
+                )  # fmt: skip
             rows = await self.leases.fetch(_survey_statement(schema), options.worker_ttl_ms, options.lanes)
         except (Unknown, asyncpg.PostgresError) as error:
             return Surveyed(sent, 0, (), (), f"{type(error).__name__}: {error}")

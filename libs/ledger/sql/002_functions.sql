@@ -7,9 +7,9 @@ CREATE OR REPLACE FUNCTION {s}.is_held(l {s}.lane) RETURNS boolean LANGUAGE sql 
 $$;
 
 -- Rule 1: take the row if it is free, run out, or already this token's. Refusals raise, so that a claim over several
--- services takes all of them or none.
+-- services takes all of them or none. All rows of a claim get the same epoch: one above the highest (`p_above`).
 CREATE OR REPLACE FUNCTION {s}.claim(
-    p_lane int, p_token uuid, p_shape text, p_lease_ms int, p_control_seq bigint, p_format int
+    p_lane int, p_token uuid, p_shape text, p_lease_ms int, p_control_seq bigint, p_above bigint, p_format int
 ) RETURNS TABLE (
     epoch bigint, out_seq bigint, out_hash bytea, published_offset bigint, published_seq bigint, published_hash bytea,
     cursors bytea, previous_token uuid, lease_end_at bigint, quiet_until bigint, unfinished int, suspect text
@@ -33,10 +33,10 @@ BEGIN
     ELSIF l.control_seq > p_control_seq THEN
         RAISE EXCEPTION USING ERRCODE = 'DB003', MESSAGE = 'CONTROL_BEHIND', DETAIL = '{s}: needs ' || l.control_seq;
     END IF;
-    UPDATE {s}.lane SET epoch = l.epoch + 1, token = p_token, shape = p_shape, unfinished = l.unfinished + 1,
+    UPDATE {s}.lane SET epoch = greatest(l.epoch, p_above) + 1, token = p_token, shape = p_shape, unfinished = l.unfinished + 1,
         lease_until = clock_timestamp() + p_lease_ms * interval '1 ms'
     WHERE lane = p_lane;
-    RETURN QUERY SELECT l.epoch + 1, l.out_seq, l.out_hash, l.published_offset, l.published_seq, l.published_hash,
+    RETURN QUERY SELECT greatest(l.epoch, p_above) + 1, l.out_seq, l.out_hash, l.published_offset, l.published_seq, l.published_hash,
         l.cursors, l.token, coalesce((extract(epoch FROM l.lease_until) * 1000000)::bigint, 0), l.quiet_until,
         l.unfinished + 1, l.suspect;
 END $$;
@@ -197,7 +197,8 @@ END $$;
 -- Rule 21: give the row back. Not ours any more: nothing changes.
 CREATE OR REPLACE FUNCTION {s}.release(p_token uuid, p_lane int, p_epoch bigint, p_quiet bigint) RETURNS void
 LANGUAGE sql AS $$
-    UPDATE {s}.lane SET token = NULL, lease_until = NULL, quiet_until = greatest(quiet_until, p_quiet), unfinished = 0
+    UPDATE {s}.lane SET token = NULL, lease_until = NULL, quiet_until = greatest(quiet_until, p_quiet), unfinished = 0,
+        suspect = ''
     WHERE lane = p_lane AND epoch = p_epoch AND token = p_token
 $$;
 
@@ -226,6 +227,11 @@ LANGUAGE sql AS $$
     INSERT INTO {s}.worker (token, name, hosted, state_format) VALUES (p_token, p_name, p_hosted, p_format)
     ON CONFLICT (token) DO UPDATE SET seen_at = now();
     DELETE FROM {s}.worker WHERE seen_at < now() - p_ttl_ms * interval '1 ms' AND token <> p_token
+$$;
+
+-- A worker that leaves politely: the others share its lanes out at once.
+CREATE OR REPLACE FUNCTION {s}.leave(p_token uuid) RETURNS void LANGUAGE sql AS $$
+    DELETE FROM {s}.worker WHERE token = p_token
 $$;
 
 -- Outbox rows that every broker repair has outlived (outbox_keep): never above the frontier.
