@@ -72,9 +72,9 @@ def _existing() -> Servers:
 
 @contextmanager
 def _docker() -> Iterator[Servers]:
+    from testcontainers.community.postgres import PostgresContainer
     from testcontainers.core.container import DockerContainer
     from testcontainers.core.wait_strategies import LogMessageWaitStrategy
-    from testcontainers.community.postgres import PostgresContainer
 
     # The broker tells clients its own address, so the port outside has to be known before the container starts.
     with scratch(home() / "tests") as folder:
