@@ -1,0 +1,275 @@
+"""Well-formed, authentic and new: accepted once; everything else gets a stable code, a remedy and a dead letter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from libs.contracts import events as e
+from libs.governance.control import ControlView
+from libs.governance.identity import intent_id, submission_id
+from libs.governance.tokens import Issuer, KeySet, TokenVerifier
+from libs.ledger.codec import decode_message, encode_message
+from libs.ledger.partition import lane_of
+from libs.ledger.service import Record
+from libs.testkit.given import Desk
+from libs.testkit.samples import (
+    AGENT,
+    HOUR,
+    NOW,
+    SECOND,
+    changed,
+    control,
+    intent,
+    said,
+    standard_control,
+    tool,
+    tool_entry,
+)
+from services.intake.decider import IntakeLimits, IntakeWorld
+from services.intake.refusals import REFUSALS
+from services.table import TABLE
+
+KEY = intent_id("acme", "key-1")
+PRIVATE = ed25519.Ed25519PrivateKey.from_private_bytes(b"k" * 32)
+ISSUER = "https://id.acme.test"
+KEYS = KeySet(1, {ISSUER: Issuer(ISSUER, "deedbook", "EdDSA", {"k1": PRIVATE.public_key()})})
+
+
+def bearer(at: int = NOW, **claims: Any) -> bytes:
+    second = at // SECOND
+    content: dict[str, Any] = {
+        "iss": ISSUER,
+        "aud": "deedbook",
+        "sub": "agent-1",
+        "tenant": "acme",
+        "accounts": ["main"],
+    }
+    content |= {"roles": ["agent"], "iat": second, "exp": second + 60} | claims
+    return b"Bearer " + jwt.encode(content, PRIVATE, "EdDSA", headers={"kid": "k1"}).encode()
+
+
+def desk(view: ControlView | None = None, lane: tuple[int, int] = (0, 1), **limits: Any) -> Desk:
+    world = IntakeWorld(KEYS, TokenVerifier(), IntakeLimits(**limits))
+    return Desk([TABLE["intake"]], view or standard_control(), {"intake": world}, lane=lane)
+
+
+def record(value: bytes | e.Intent, offset: int = 0, header: bytes | None = None, at: int = NOW) -> Record:
+    raw = value if isinstance(value, bytes) else encode_message(value)
+    headers = (("authorization", bearer() if header is None else header),)
+    return Record("intents", 0, offset, at, None, raw, headers)
+
+
+def rejected(at: Desk, code: str) -> e.SubmissionRejected:
+    """Exactly one rejection, under its own id, with a dead letter."""
+    assert at.names() == ["SubmissionRejected"]
+    fact = at.facts[0]
+    body: e.SubmissionRejected = fact.body
+    assert body.code == code
+    assert body.remedy
+    assert fact.envelope.intent_id == body.submission_id
+    assert [letter.code for _, letter in at.dead] == [code]
+    assert at.states == {}
+    return body
+
+
+def test_an_authentic_intent_is_accepted_under_its_id() -> None:
+    at = desk()
+    at.arrive("intake", record(intent(arguments='{"b" : 1.0, "a": "x"}')))
+    fact = at.facts[0]
+    assert (fact.envelope.intent_id, fact.envelope.tenant, fact.envelope.account) == (KEY, "acme", "main")
+    assert fact.envelope.actor == e.Actor("agent-1", e.ActorKind.MACHINE)
+    assert fact.body.principal == e.Principal("acme", "agent-1", e.ActorKind.MACHINE, ("main",), ("agent",))
+    assert fact.body.arguments == '{"a":"x","b":1}'
+    assert fact.body.arrived_at == NOW
+
+
+def test_a_repeat_gives_nothing_and_other_content_is_refused() -> None:
+    at = desk()
+    at.arrive("intake", record(intent()))
+    assert at.arrive("intake", record(intent(), 1)) == []
+    at.at(NOW + 2 * HOUR)
+    assert at.arrive("intake", record(intent(), 2)) == []
+    at.arrive("intake", record(intent(capability="other"), 3))
+    body = at.last(e.SubmissionRejected)
+    assert (body.code, body.submission_id) == ("KEY_REUSED", submission_id("intents", 0, 3))
+    assert at.names(KEY) == ["IntentAccepted"]
+
+
+def test_the_same_key_from_somebody_else_is_other_content() -> None:
+    at = desk()
+    at.arrive("intake", record(intent()))
+    at.arrive("intake", record(intent(), 1, bearer(sub="agent-2")))
+    assert at.last(e.SubmissionRejected).code == "KEY_REUSED"
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        (b"", "WRONG_MAGIC"),
+        (b"hello", "WRONG_MAGIC"),
+        (b"\x00\x00\x00", "TRUNCATED"),
+        (b"\x00\xff\xff\xff\xff abc", "UNKNOWN_SCHEMA"),
+        (encode_message(intent()) + b"x", "TRAILING_BYTES"),
+        (encode_message(intent())[:-1], "TRUNCATED"),
+        (encode_message(intent())[:6], "TRUNCATED"),
+        (b"\x00" * 200_000, "OVERSIZE"),
+    ],
+)
+def test_bytes_that_are_no_intent_are_refused(value: bytes, code: str) -> None:
+    at = desk()
+    at.arrive("intake", record(value))
+    rejected(at, code)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ({"arguments": "{"}, "JSON_SYNTAX"),
+        ({"arguments": '{"a": 1, "a": 2}'}, "JSON_DUPLICATE_KEY"),
+        ({"arguments": '{"a": NaN}'}, "JSON_NUMBER"),
+        ({"arguments": "[]"}, "JSON_NOT_AN_OBJECT"),
+        ({"arguments": '{"a": "' + "x" * 70_000 + '"}'}, "JSON_TOO_LARGE"),
+        ({"idempotency_key": ""}, "FIELD_INVALID"),
+        ({"idempotency_key": "k" * 201}, "FIELD_INVALID"),
+        ({"idempotency_key": "a\nb"}, "FIELD_INVALID"),
+        ({"tool": ""}, "FIELD_INVALID"),
+        ({"tool": "git/" + "x" * 300}, "FIELD_INVALID"),
+        ({"run_id": "\x1b[31m"}, "FIELD_INVALID"),
+        ({"cost_cap_micros": -1}, "FIELD_INVALID"),
+        ({"expires_at": 0}, "FIELD_INVALID"),
+        ({"expires_at": -5}, "FIELD_INVALID"),
+        ({"expires_at": NOW}, "EXPIRED"),
+        ({"expires_at": NOW - HOUR}, "EXPIRED"),
+        ({"expires_at": NOW + 32 * 24 * HOUR}, "EXPIRY_TOO_FAR"),
+        ({"expires_at": 2**63 - 1}, "EXPIRY_TOO_FAR"),
+        ({"account": "spare"}, "PERMISSION_DENIED"),
+        ({"evidence": (e.Evidence(e.EvidenceKind.SOURCE, "a", "b"),) * 65}, "FIELD_INVALID"),
+        ({"data_sources": (e.DataSource("a", 1),) * 33}, "FIELD_INVALID"),
+        ({"data_sources": (e.DataSource("a\x00", 1),)}, "FIELD_INVALID"),
+    ],
+)
+def test_an_intent_with_something_wrong_is_refused(wrong: dict[str, Any], code: str) -> None:
+    at = desk()
+    at.arrive("intake", record(intent(**wrong)))
+    body = rejected(at, code)
+    assert body.idempotency_key == intent(**wrong).idempotency_key[:200]
+
+
+@pytest.mark.parametrize(
+    "header", [b"", b"Bearer x.y.z", bearer(aud="other"), bearer(tenant=""), bearer(at=NOW - HOUR), bearer(accounts=7)]
+)
+def test_a_token_that_is_not_believed_is_refused_alike(header: bytes) -> None:
+    at = desk()
+    at.arrive("intake", record(intent(), header=header))
+    body = rejected(at, "AUTH_INVALID")
+    assert body.reason == "the token is not accepted"
+    assert body.idempotency_key == ""
+    assert at.facts[0].envelope.tenant == ""
+
+
+def test_a_token_counts_at_the_time_of_arrival() -> None:
+    at = desk()
+    at.at(NOW + 600 * SECOND).arrive("intake", record(intent(), header=bearer(at=NOW)))
+    assert at.names() == ["IntentAccepted"]
+
+
+def test_an_arrival_from_the_future_is_refused() -> None:
+    at = desk()
+    later = NOW + 120 * SECOND
+    at.arrive("intake", record(intent(), header=bearer(at=later), at=later))
+    rejected(at, "CLOCK_SKEW")
+
+
+def test_a_literal_secret_never_reaches_the_ledger() -> None:
+    entry = tool_entry(secret_fields=("auth.password",))
+    view = control(e.ToolRegistered(**said(tool="git/commit", entry=entry)), start=standard_control())
+    at = desk(view)
+    at.arrive("intake", record(intent(arguments='{"auth": {"password": "canary"}}')))
+    body = rejected(at, "SECRET_LITERAL")
+    assert "canary" not in body.reason + str(at.dead)
+    good = desk(view)
+    good.arrive("intake", record(intent(arguments='{"auth": {"password": "secret://git/main"}}')))
+    assert good.names() == ["IntentAccepted"]
+
+
+# -- home
+
+
+def elsewhere(lanes: int = 8) -> int:
+    return (lane_of(KEY, lanes) + 1) % lanes
+
+
+def test_a_misplaced_intent_is_forwarded_once_without_its_token() -> None:
+    at = desk(lane=(elsewhere(), 8))
+    at.arrive("intake", record(intent(), offset=5))
+    forward = at.forwards[0]
+    assert (forward.topic, forward.partition, forward.key) == ("intake.home", lane_of(KEY, 8), KEY)
+    assert bearer()[7:40] not in forward.value
+    home = decode_message(forward.value, "intake.home")
+    assert (home.forwarded, home.arrived_at, home.origin_offset) == (True, NOW, 5)
+    assert at.facts == []
+
+    here = desk(lane=(lane_of(KEY, 8), 8))
+    here.arrive("intake", Record("intake.home", lane_of(KEY, 8), 0, NOW, None, forward.value))
+    assert here.names() == ["IntentAccepted"]
+
+    wrong = desk(lane=(elsewhere(), 8))
+    wrong.arrive("intake", Record("intake.home", elsewhere(), 0, NOW, None, forward.value))
+    assert rejected(wrong, "MISPLACED").origin_topic == "intents"
+
+
+def test_a_forward_that_comes_twice_is_one_intent() -> None:
+    home = e.HomeSubmission(encode_message(intent()), AGENT, NOW, "intents", 3, 9, True)
+    at = desk()
+    for offset in (0, 1):
+        at.arrive("intake", Record("intake.home", 0, offset, NOW, None, encode_message(home)))
+    assert at.names() == ["IntentAccepted"]
+
+
+def test_submissions_of_the_front_end_are_told_apart_by_their_place() -> None:
+    home = e.HomeSubmission(encode_message(intent(tool="")), AGENT, NOW, "grpc", 0, 0, False)
+    at = desk()
+    for offset in (4, 5):
+        at.arrive("intake", Record("intake.home", 0, offset, NOW, None, encode_message(home)))
+    found = [fact.body.submission_id for fact in at.facts]
+    assert found == [submission_id("intake.home", 0, 4), submission_id("intake.home", 0, 5)]
+
+
+def test_a_trace_context_is_taken_over_only_if_it_is_one() -> None:
+    sound = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
+    for given_trace, found in ((sound, sound), ("rubbish", "")):
+        at = desk()
+        at.arrive("intake", record(intent(trace_parent=given_trace)))
+        assert at.facts[0].envelope.trace_parent == at.facts[0].body.trace_parent == found
+
+
+def test_other_topics_are_not_for_intake() -> None:
+    assert desk().arrive("intake", Record("commands", 0, 0, NOW, None, b"x")) == []
+
+
+MUTABLE = st.sampled_from(list(range(len(encode_message(intent())))))
+
+
+@given(st.lists(st.tuples(MUTABLE, st.integers(0, 255)), max_size=4))
+@settings(max_examples=150, deadline=None)
+def test_any_bytes_are_accepted_or_refused_with_a_known_code(mutations: list[tuple[int, int]]) -> None:
+    raw = bytearray(encode_message(intent()))
+    for place, byte in mutations:
+        raw[place] = byte
+    at = desk()
+    at.arrive("intake", record(bytes(raw)))
+    assert at.names() in (["IntentAccepted"], ["SubmissionRejected"])
+    for fact in at.facts:
+        assert not isinstance(fact.body, e.SubmissionRejected) or fact.body.code in REFUSALS
+
+
+def test_a_refused_tool_entry_is_no_matter_for_intake() -> None:
+    at = desk(control(tool("git/other")))
+    at.arrive("intake", record(changed(intent(), tool="git/unknown")))
+    assert at.names() == ["IntentAccepted"]
