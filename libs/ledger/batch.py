@@ -198,15 +198,20 @@ class LaneBatch:
         except Exception as error:  # noqa: BLE001 - a bug in a decider must stop its own key only
             self.park(service, item, "DECIDE_FAILED", f"{type(error).__name__}: {error}")
         else:
-            self._keep(part, step)
+            if step is not None:
+                self._keep(part, step)
 
-    def _step(self, part: BatchPart, key: bytes, item: Input) -> Step:
-        """All that can raise, with nothing kept yet."""
+    def _step(self, part: BatchPart, key: bytes, item: Input) -> Step | None:
+        """All that can raise, with nothing kept yet. None: a fact that means nothing to this service."""
         service = part.service
-        step = Step({key: self.state(part, key)})
+        before = after = self.state(part, key)
         if isinstance(item, Fact):
-            step.states[key] = service.evolve(step.states[key], item)
-        for decision in service.decide(item, step.states[key], self.world):
+            after = service.evolve(before, item)
+        decisions = service.decide(item, after, self.world)
+        if not decisions and after is before and isinstance(item, Fact):
+            return None
+        step = Step({key: after})
+        for decision in decisions:
             match decision:
                 case Event():
                     self._emit(step, part, item, decision)

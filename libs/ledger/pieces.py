@@ -44,7 +44,7 @@ class BatchPart:
     unparked: list[bytes] = field(default_factory=list)
 
 
-@dataclass
+@dataclass(slots=True)
 class Step:
     """What one input does to one service, before any of it is kept."""
 
