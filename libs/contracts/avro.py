@@ -148,18 +148,31 @@ def _read_blocks(value: bytes, at: int, item: Reader[T]) -> tuple[list[T], int]:
             raise BadValue("a block of another size than announced")
 
 
+# The events of a batch share most of their short texts (tenant, tool, topic, producer) and their times: what was
+# written lately is not worked out again. Bounded by number, and short by nature.
+KEPT_MAX = 8_192
+_LONGS: dict[int, bytes] = {}
+_STRINGS: dict[str, bytes] = {}
+
+
 def write_long(number: int) -> bytes:
     if number.__class__ is not int or not LONG_MIN <= number <= LONG_MAX:
         raise BadValue(f"{number!r} is no long")
     rest = (number << 1) ^ (number >> 63)
     if rest < 128:
         return BYTE[rest]
+    known = _LONGS.get(number)
+    if known is not None:
+        return known
     out = []
     while rest > 127:
         out.append(rest & 127 | 128)
         rest >>= 7
     out.append(rest)
-    return bytes(out)
+    if len(_LONGS) >= KEPT_MAX:
+        _LONGS.clear()
+    _LONGS[number] = written = bytes(out)
+    return written
 
 
 def write_int(number: int) -> bytes:
@@ -183,12 +196,20 @@ def write_bytes(raw: bytes) -> bytes:
 
 
 def write_string(text: str) -> bytes:
+    known = _STRINGS.get(text)
+    if known is not None:
+        return known
     try:
         raw = text.encode()
     except (AttributeError, UnicodeEncodeError) as error:
         raise BadValue("no text, or text with half a surrogate pair") from error
     length = len(raw)
-    return (BYTE[length << 1] if length < 64 else write_long(length)) + raw
+    if length >= 64:
+        return write_long(length) + raw
+    if len(_STRINGS) >= KEPT_MAX:
+        _STRINGS.clear()
+    _STRINGS[text] = written = BYTE[length << 1] + raw
+    return written
 
 
 def write_fixed_16(raw: bytes) -> bytes:
