@@ -165,6 +165,9 @@ class Gate:
             for effect_class in lane.woken.values():
                 free[effect_class] = free.get(effect_class, 0) - 1
         for lane in lanes:
+            wanted = set(lane.starved.values())
+            if not any(free.get(effect_class, 0) > 0 for effect_class in wanted):
+                continue  # there may be thousands: they are not gone through in vain
             for key, effect_class in list(lane.starved.items()):
                 if free.get(effect_class, 0) > 0:
                     free[effect_class] -= 1
