@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from libs.contracts.events import AnswerStatus, FailureCategory, ToolAnswer
+from libs.contracts.events import AnswerStatus
 from libs.ledger.batch import LaneBatch
 from libs.ledger.inbox import Taken
 from libs.ledger.lane import Lane, Phase
@@ -194,10 +194,10 @@ class Gate:
             if self._is(lane, key, attempt, "CONNECTING"):
                 lane.gate[key] = "CONNECTED"
         service = self.worker.hosted.effects
-        for key, attempt, code, reason in answer.failed:
+        for key, attempt, failure in answer.failed:
             if self._is(lane, key, attempt, "CONNECTING") and service is not None:
                 lane.gate[key] = "STOPPED"
-                lane.push(service, Result(key, attempt, not_sent(code, reason, self.worker.now_at())))
+                lane.push(service, Result(key, attempt, failure))
 
     def on_started(self, answer: Started) -> None:
         """`started` is written: the last looks, in memory, then the call (rule 17)."""
@@ -282,11 +282,3 @@ class Gate:
     def _is(self, lane: Lane, key: bytes, attempt: int, step: str) -> bool:
         effect = lane.effects.get(key)
         return effect is not None and effect.attempt == attempt and lane.gate.get(key) == step
-
-
-def not_sent(code: str, reason: str, now_at: int) -> ToolAnswer:
-    """The answer of a call that provably never left."""
-    return ToolAnswer(
-        status=AnswerStatus.NOT_SENT, started_at=now_at, duration_ms=0, code=code, category=FailureCategory.TRANSIENT,
-        reason=reason,
-    )  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from libs.contracts.events import ToolAnswer
 from libs.ledger.chain import ZERO, Cursor
 from libs.ledger.service import Effect, Record, Result, ScopeRow, Waiting
 
@@ -386,12 +387,12 @@ class SidesAcked:
 
 @dataclass(frozen=True)
 class Connected:
-    """The tools are ready for these effects; `failed`: (key, attempt, code, reason), provably not sent."""
+    """The tools are ready for these effects; `failed`: (key, attempt, answer), provably not sent."""
 
     lane: int
     claim: int
     keys: Sequence[tuple[bytes, int]]
-    failed: Sequence[tuple[bytes, int, str, str]] = ()
+    failed: Sequence[tuple[bytes, int, ToolAnswer]] = ()
 
 
 @dataclass(frozen=True)

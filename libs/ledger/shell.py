@@ -59,8 +59,8 @@ STUCK_MS = 60_000
 class Tools(Protocol):
     """How effects reach the outside world (execution's adapters); other services have none."""
 
-    async def connect(self, effects: Sequence[Effect]) -> tuple[list[Effect], list[tuple[Effect, str, str]]]:
-        """Which are ready to be called, and which provably cannot be: (effect, code, reason)."""
+    async def connect(self, effects: Sequence[Effect]) -> tuple[list[Effect], list[tuple[Effect, ToolAnswer]]]:
+        """Which are ready to be called, and which provably cannot be, with why (status NOT_SENT)."""
         ...
 
     async def call(self, effect: Effect, guard: Callable[[], bool]) -> ToolAnswer:
@@ -267,7 +267,7 @@ class Shell:
             action.lane,
             action.claim,
             [(e.key, e.attempt) for e in ready],
-            [(e.key, e.attempt, code, reason) for e, code, reason in failed],
+            [(e.key, e.attempt, answer) for e, answer in failed],
         )
 
     async def _start(self, action: Start) -> Answer:

@@ -30,25 +30,25 @@ class Effects:
     def __init__(self, adapters: ToolAdapter, view: Callable[[], ControlView], metrics: Metrics) -> None:
         self._adapters, self._view, self._metrics = adapters, view, metrics
 
-    async def connect(self, effects: Sequence[Effect]) -> tuple[list[Effect], list[tuple[Effect, str, str]]]:
+    async def connect(self, effects: Sequence[Effect]) -> tuple[list[Effect], list[tuple[Effect, ToolAnswer]]]:
         """Bring up what the effects need, each server by itself; nothing is sent that could have an effect."""
         if all(self._is_builtin(effect) for effect in effects):
             outcomes = [await self._connect(effect) for effect in effects]  # nothing to wait for: no tasks
         else:
             outcomes = await asyncio.gather(*(self._connect(effect) for effect in effects))
         ready = [effect for effect, failure in zip(effects, outcomes, strict=True) if failure is None]
-        failed = [(e, *failure) for e, failure in zip(effects, outcomes, strict=True) if failure is not None]
+        failed = [(e, failure) for e, failure in zip(effects, outcomes, strict=True) if failure is not None]
         return ready, failed
 
     def _is_builtin(self, effect: Effect) -> bool:
         server = self._view().servers.get(effect.server)
         return server is not None and server.transport is Transport.BUILTIN
 
-    async def _connect(self, effect: Effect) -> tuple[str, str] | None:
+    async def _connect(self, effect: Effect) -> ToolAnswer | None:
         try:
             await self._adapters.ready(effect, self._registered(effect))
         except NotReady as error:
-            return error.code, error.reason
+            return _not_sent(error)
         return None
 
     async def call(self, effect: Effect, guard: Callable[[], bool]) -> ToolAnswer:
@@ -56,10 +56,7 @@ class Effects:
         try:
             tool = self._registered(effect)
         except NotReady as error:
-            return ToolAnswer(
-                status=AnswerStatus.NOT_SENT, started_at=wall_micros(), duration_ms=0, code=error.code,
-                category=FailureCategory.PERMANENT, reason=error.reason,
-            )  # fmt: skip
+            return _not_sent(error)
         self._metrics.effects_running.labels(effect.effect_class).inc()
         try:
             answer = await self._adapters.call(effect, tool, guard)
@@ -77,3 +74,11 @@ class Effects:
         if tool.quarantined:
             raise NotReady("TOOL_QUARANTINED", f"{effect.tool}: {tool.quarantined}", FailureCategory.POLICY)
         return Registered(effect.tool, tool.entry, server.transport, server.profile)
+
+
+def _not_sent(error: NotReady) -> ToolAnswer:
+    """Provably nothing left; the category says whether another try may help."""
+    return ToolAnswer(
+        status=AnswerStatus.NOT_SENT, started_at=wall_micros(), duration_ms=0, code=error.code,
+        category=error.category, reason=error.reason, retry_after_ms=error.retry_after_ms or None,
+    )  # fmt: skip

@@ -6,8 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from libs.contracts.events import AnswerStatus
-from libs.ledger.gate import not_sent
+from libs.contracts.events import AnswerStatus, FailureCategory, ToolAnswer
 from libs.ledger.protocol import (
     Acked,
     Action,
@@ -404,7 +403,7 @@ class Process:
             action.lane,
             action.claim,
             [(x.key, x.attempt) for x in action.effects if x not in failed],
-            [(x.key, x.attempt, "NOT_CONNECTED", "") for x in failed],
+            [(x.key, x.attempt, not_sent("NOT_CONNECTED", "", 0)) for x in failed],
         )
         self.clock.after(self.world.network.delay(), lambda: self.take(answer))
 
@@ -492,3 +491,11 @@ def show(thing: Any) -> str:
         case _:
             text = repr(thing)
             return text if len(text) < 200 else text[:200] + "..."
+
+
+def not_sent(code: str, reason: str, now_at: int) -> ToolAnswer:
+    """The answer of a call that provably never left."""
+    return ToolAnswer(
+        status=AnswerStatus.NOT_SENT, started_at=now_at, duration_ms=0, code=code, category=FailureCategory.TRANSIENT,
+        reason=reason,
+    )  # fmt: skip
