@@ -76,6 +76,7 @@ def _share(worker: Worker, answer: Surveyed) -> None:
         lane.draining_since_ms = worker.boot_ms
     free = [seen for seen in answer.lanes if _is_free(worker, seen)]
     worker.left_over = {seen.lane: worker.left_over.get(seen.lane, 0) + 1 for seen in free}
+    worker.halted = {seen.lane: seen.halted for seen in answer.lanes if seen.halted}
     room = max(0, wanted - len(keeping))
     worker.settled = not room or not free
     if worker.needs_control and worker.control is None:
