@@ -19,6 +19,7 @@ from libs.runtime import kafka
 from libs.runtime.settings import KafkaSettings
 from libs.stack.databases import with_database
 from libs.testkit.system import System
+from services.table import DECIDERS
 
 Place = tuple[str, int]
 
@@ -157,10 +158,11 @@ async def read_tables(system: System, service: Service) -> Tables:
 
 
 async def token_of(system: System, service: str, pid: int) -> bytes | None:
-    """The token of a process of ours, once it has announced itself."""
+    """The token of a process of ours, once it has announced itself (in the schema of its first service)."""
+    schema = DECIDERS[0] if system.plan.shape == "colocated" and service in DECIDERS else service
     connection = await asyncpg.connect(database_of(system, service), timeout=10)
     try:
-        found = await connection.fetchval(f"SELECT token FROM {service}.worker WHERE name LIKE $1", f"%-{pid}")
+        found = await connection.fetchval(f"SELECT token FROM {schema}.worker WHERE name LIKE $1", f"%-{pid}")
     finally:
         await connection.close()
     return found.bytes if found else None
