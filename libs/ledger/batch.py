@@ -13,22 +13,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from libs.contracts.events import Actor, ActorKind, CommandRejected, Envelope, KeyParked, KeyUnparked
-from libs.ledger.chain import applied, consumed, derived_id, event_hash, handed_over
-from libs.ledger.errors import EventTooLarge, KeyBroken, NeedsMore
+from libs.contracts.events import CommandRejected, KeyParked, KeyUnparked
+from libs.ledger.chain import applied, consumed, derived_id, handed_over
+from libs.ledger.deciding import emit, take_step
+from libs.ledger.errors import KeyBroken, NeedsMore
 from libs.ledger.hosted import Hosted
 from libs.ledger.parking import as_record
 from libs.ledger.partition import lane_of
 from libs.ledger.pieces import BatchPart, LaneView, Step
-from libs.ledger.protocol import OutRecord, ParkedInput, Published, RowChange, SideRecord
+from libs.ledger.protocol import ParkedInput, Published, RowChange, SideRecord
 from libs.ledger.scopes import ScopeView
 from libs.ledger.service import (
     Command,
-    Dead,
     Due,
     Event,
     Fact,
-    Forward,
     Input,
     Record,
     ScopesNeeded,
@@ -174,7 +173,7 @@ class LaneBatch:
         state = self.state(part, key)
         step = Step({})
         try:
-            self._emit(step, part, item, Event(body, key=key, tenant=tenant))
+            emit(self, step, part, item, Event(body, key=key, tenant=tenant))
         except Exception as error:  # noqa: BLE001 - an evolve that raises must not keep its key from being parked
             self.alarms.append(("EVOLVE_FAILED", f"{part.service.name}: {type(error).__name__}: {error}"))
             step.states = {key: state}
@@ -192,7 +191,7 @@ class LaneBatch:
             return
         self._deciding = key
         try:
-            step = self._step(part, key, item)
+            step = take_step(self, part, key, item)
         except ScopesNeeded as need:
             self._missing_scopes[need.scope] = None
         except Exception as error:  # noqa: BLE001 - a bug in a decider must stop its own key only
@@ -200,57 +199,6 @@ class LaneBatch:
         else:
             if step is not None:
                 self._keep(part, step)
-
-    def _step(self, part: BatchPart, key: bytes, item: Input) -> Step | None:
-        """All that can raise, with nothing kept yet. None: a fact that means nothing to this service."""
-        service = part.service
-        before = after = self.state(part, key)
-        if isinstance(item, Fact):
-            after = service.evolve(before, item)
-        decisions = service.decide(item, after, self.world)
-        if not decisions and after is before and isinstance(item, Fact):
-            return None
-        step = Step({key: after})
-        for decision in decisions:
-            match decision:
-                case Event():
-                    self._emit(step, part, item, decision)
-                case Dead():
-                    value = self.hosted.dead_letter(
-                        service.name, decision.code, decision.reason, as_record(item, self.hosted.encode)
-                    )
-                    step.sides.append((f"dead.{service.name}", self.view.lane, key, value))
-                case Forward():
-                    step.sides.append((decision.topic, decision.partition, decision.key, decision.value))
-        self._look_ahead(step, service)
-        self.scopes.fold(step.lines)
-        return step
-
-    def _emit(self, step: Step, part: BatchPart, item: Input, event: Event) -> None:
-        service, topic = part.service, part.service.writes
-        if topic is None:
-            raise TypeError(f"{service.name} has no output topic")
-        key = event.key or key_of(item)
-        seq = part.out_seq + len(step.facts) + 1
-        before = step.states[key] if key in step.states else self.state(part, key)
-        prev_hash = step.facts[-1].hash if step.facts else part.out_hash
-        envelope = self._envelope(part, item, event, (seq, prev_hash, key, before))
-        value = self.hosted.encode(envelope, event.body)
-        if len(value) > self.view.limits[topic]:
-            raise EventTooLarge(
-                f"{type(event.body).__name__} has {len(value)} bytes, {topic} takes {self.view.limits[topic]}"
-            )
-        fact = Fact(topic, envelope, event.body, event_hash(value))
-        step.records.append(OutRecord(seq, key, value, fact.hash))
-        step.facts.append(fact)
-        if service.lines is not None:
-            step.lines.extend(service.lines(fact))
-        step.states[key] = service.evolve(before, fact)
-
-    def _look_ahead(self, step: Step, service: Service) -> None:
-        step.waits = {key: service.waits(state) for key, state in step.states.items()}
-        if service.react is not None:
-            step.effects = {key: service.react(state) for key, state in step.states.items()}
 
     def _keep(self, part: BatchPart, step: Step) -> None:
         part.states.update(step.states)
@@ -268,34 +216,10 @@ class LaneBatch:
             part.out_seq, part.out_hash = fact.envelope.seq, fact.hash
             for reader in self.hosted.readers.get(fact.topic, ()):
                 cursors = self.parts[reader.name].cursors
-                if (
-                    cursors[fact.topic].last_seq == fact.envelope.seq - 1
-                ):  # in step; otherwise it is read from the topic
+                in_step = cursors[fact.topic].last_seq == fact.envelope.seq - 1
+                if in_step:  # otherwise it is read from the topic (rule 22)
                     cursors[fact.topic] = handed_over(cursors[fact.topic], fact.envelope.seq, fact.hash)
                     self._queue.append((reader, fact))
-
-    def _envelope(self, part: BatchPart, item: Input, event: Event, place: tuple[int, bytes, bytes, Any]) -> Envelope:
-        seq, prev_hash, key, state = place
-        cause = cause_of(item)
-        if isinstance(item, Fact):
-            tenant, account, trace = item.envelope.tenant, item.envelope.account, item.envelope.trace_parent
-        else:
-            tenant, account, trace = part.service.owner(state)
-        name = part.service.writes or part.service.name
-        return Envelope(
-            seq=seq,
-            prev_hash=prev_hash,
-            event_id=derived_id(cause.id, name, seq),
-            intent_id=key,
-            tenant=tenant if event.tenant is None else event.tenant,
-            account=account if event.account is None else event.account,
-            cause=cause,
-            control_seq=self.world.control.seq,
-            occurred_at=self.world.now_at,
-            trace_parent=trace if event.trace_parent is None else event.trace_parent,
-            actor=event.actor or Actor(id=f"deedbook/{part.service.name}", kind=ActorKind.SYSTEM),
-            producer=self.hosted.producer,
-        )
 
     # -- small parts
 

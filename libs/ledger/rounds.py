@@ -10,57 +10,27 @@ the fresh rows, and a smaller batch is decided anew; an unknown answer means: cl
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from libs.ledger import careful, taking
 from libs.ledger.batch import LaneBatch
+from libs.ledger.committing import Round, Step, commit, end, put_back
 from libs.ledger.errors import KeyBroken, LaneBroken, NeedsMore
 from libs.ledger.feeding import put_aside, run_batch
 from libs.ledger.lane import Lane, Phase
 from libs.ledger.protocol import (
     Alarm,
-    Commit,
-    CommitRefused,
-    Committed,
-    CommitUnknown,
     Load,
     Loaded,
     RowChange,
     Suspect,
     Suspected,
 )
-from libs.ledger.publishing import publish, send_sides
 
 if TYPE_CHECKING:
     from libs.ledger.worker import Worker
 
 LOAD_PAUSE_MS = 200
-
-
-class Step(StrEnum):
-    """Which answer the round waits for."""
-
-    MARK = "MARK"
-    LOAD = "LOAD"
-    COMMIT = "COMMIT"
-
-
-@dataclass
-class Round:
-    """One pass over the lanes that were ready."""
-
-    number: int
-    takens: taking.Takens
-    careful: bool = False
-    step: Step = Step.LOAD
-    asked: dict[str, set[bytes]] = field(default_factory=dict)
-    states: dict[str, dict[bytes, Any]] = field(default_factory=dict)
-    scopes_full: set[str] = field(default_factory=set)
-    broken: set[tuple[str, bytes]] = field(default_factory=set)
-    batches: dict[int, tuple[LaneBatch, dict[str, RowChange]]] = field(default_factory=dict)
-    stripes: set[tuple[str, int]] = field(default_factory=set)  # scope stripes that its lanes have changed
 
 
 def begin(worker: Worker) -> None:
@@ -90,10 +60,10 @@ def on_suspected(worker: Worker, answer: Suspected) -> None:
     if answer.claim != claim:
         return
     if lane is None or lane.phase is not Phase.OPEN:
-        _end(worker, round_)
+        end(worker, round_)
     elif not answer.ok:
         worker.fail(lane, "SUSPECT_FAILED", "the mark could not be written")
-        _end(worker, round_)
+        end(worker, round_)
     else:
         taken.records = taking.prepare(worker, lane, taken.raw)
         _load(worker, round_)
@@ -123,7 +93,7 @@ def on_loaded(worker: Worker, answer: Loaded) -> None:
     if answer.error:
         worker.out.append(Alarm(-1, "LOAD_FAILED", answer.error))
         worker.pause_until_ms = worker.boot_ms + LOAD_PAUSE_MS
-        _end(worker, round_)
+        end(worker, round_)
         return
     for name, states in answer.states.items():
         round_.states[name].update(states)
@@ -155,7 +125,7 @@ def _decide(worker: Worker, round_: Round) -> None:
             worker.halt(lane, str(broken))
         else:
             if round_.stripes & batch.scopes.changed.keys():
-                _put_back(lane)  # two lanes of one commit may not write one stripe: this one comes again
+                put_back(lane)  # two lanes of one commit may not write one stripe: this one comes again
                 del round_.takens[number]
                 continue
             round_.stripes |= batch.scopes.changed.keys()
@@ -167,7 +137,7 @@ def _decide(worker: Worker, round_: Round) -> None:
         wanted = {name: tuple(keys) for name in round_.asked} if keys else {}
         worker.out.append(Load(round_.number, wanted, tuple(scopes)))
         return
-    _commit(worker, round_)
+    commit(worker, round_)
 
 
 def _run(worker: Worker, round_: Round, lane: Lane, free: dict[str, int]) -> LaneBatch:
@@ -205,123 +175,3 @@ def _changes(worker: Worker, lane: Lane, batch: LaneBatch) -> dict[str, RowChang
                 change.work[key] = waiting
         changes[service.name] = change
     return changes
-
-
-# ---------------------------------------------------------------- committing
-
-
-def _commit(worker: Worker, round_: Round) -> None:
-    """A batch that only skipped records opens no transaction."""
-    lanes = worker.lanes
-    writing = {
-        n: b
-        for n, b in round_.batches.items()
-        if round_.careful or _has_content(b[1]) or taking.must_flush(worker, lanes[n])
-    }
-    for number in [n for n in round_.batches if n not in writing]:
-        batch, changes = round_.batches.pop(number)
-        for change in changes.values():
-            change.sides_done = []  # their rows are still there
-        if lanes[number].dirty_since_ms is None and _has_moved(lanes[number], changes):
-            lanes[number].dirty_since_ms = worker.boot_ms
-        _settle(worker, number, round_, batch, changes)
-    if not writing:
-        _end(worker, round_)
-        return
-    round_.step = Step.COMMIT
-    worker.out.append(
-        Commit(round_.number, {s.name: [c[s.name] for _, c in writing.values()] for s in worker.hosted.services})
-    )
-
-
-def _has_content(changes: dict[str, RowChange]) -> bool:
-    return any(
-        c.records or c.states or c.work or c.sides or c.parked or c.unparked or c.scopes for c in changes.values()
-    )
-
-
-def _has_moved(lane: Lane, changes: dict[str, RowChange]) -> bool:
-    return any(change.cursors != lane.parts[name].cursors for name, change in changes.items())
-
-
-def on_commit(worker: Worker, answer: Committed | CommitRefused | CommitUnknown) -> None:
-    """All, nothing, or unknown."""
-    round_ = worker.round
-    if round_ is None or round_.number != answer.round or round_.step is not Step.COMMIT:
-        return
-    match answer:
-        case Committed():
-            for number, (batch, changes) in round_.batches.items():
-                _committed(worker, number, round_, answer)
-                _settle(worker, number, round_, batch, changes)
-            worker.batch_limit = min(worker.limits.batch_max, worker.batch_limit * 2)
-        case CommitRefused():
-            _refused(worker, round_, answer)
-        case CommitUnknown():
-            worker.out.append(Alarm(-1, "COMMIT_UNKNOWN", answer.text))
-            for number in round_.batches:
-                lane = worker.current(number, round_.takens[number][0])
-                if lane is not None and lane.phase is Phase.OPEN:
-                    worker.claim(lane)
-    _end(worker, round_)
-
-
-def _refused(worker: Worker, round_: Round, answer: CommitRefused) -> None:
-    """Rule 4: refused lanes are dropped with all their services; refused scopes bring the rows as they are now."""
-    for number in answer.lanes:
-        lane = worker.current(number, round_.takens[number][0]) if number in round_.takens else None
-        if lane is not None:
-            worker.lose(lane)
-    for row in answer.scopes:
-        for number in round_.takens:
-            if row.scope in worker.lanes[number].scopes:
-                worker.lanes[number].scopes[row.scope][row.stripe] = row
-    if answer.scopes:
-        worker.batch_limit = max(1, worker.batch_limit // 2)
-
-
-def _committed(worker: Worker, number: int, round_: Round, answer: Committed) -> None:
-    lane, (claim, taken) = worker.lanes[number], round_.takens[number]
-    if lane.claim != claim or lane.phase is not Phase.OPEN:
-        return
-    lane.lease_end_boot_ms = max(lane.lease_end_boot_ms, answer.sent_boot_ms + worker.limits.lease_ms)
-    lane.dirty_since_ms = None
-    if round_.careful:
-        careful.passed(lane.care, taken)
-    for (scope, stripe), (_, row) in round_.batches[number][0].scopes.changed.items():
-        if stripe != number and scope in worker.lanes[stripe].scopes:
-            worker.lanes[stripe].scopes[scope][stripe] = row
-
-
-def _settle(worker: Worker, number: int, round_: Round, batch: LaneBatch, changes: dict[str, RowChange]) -> None:
-    lane, (claim, taken) = worker.lanes[number], round_.takens[number]
-    for code, text in batch.alarms:
-        worker.out.append(Alarm(number, code, text))
-    if lane.claim != claim or lane.phase is not Phase.OPEN:
-        return  # lost while the commit was on its way; its successor reads what we committed
-    lane.settle(taken, batch, changes, worker.hosted)
-    for topic, text in batch.gaps.items():
-        if lane.gaps.setdefault(topic, worker.boot_ms) == worker.boot_ms:
-            worker.out.append(Alarm(number, "GAP", text))
-    for topic in batch.applied - batch.gaps.keys():
-        lane.gaps.pop(topic, None)
-    for service in worker.hosted.services:
-        part = lane.parts[service.name]
-        if part.unacked:
-            publish(worker, lane, part)
-        if part.sides:
-            send_sides(worker, lane, part)
-    worker.gate.settled(lane, taken, batch)
-
-
-def _put_back(lane: Lane) -> None:
-    lane.busy = False
-    lane.direct.untake()
-
-
-def _end(worker: Worker, round_: Round) -> None:
-    for number, (claim, _) in round_.takens.items():
-        lane = worker.lanes[number]
-        if lane.claim == claim:
-            _put_back(lane)
-    worker.round = None

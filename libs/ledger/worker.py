@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from libs.ledger import opening, publishing, rounds, sharing
+from libs.ledger import committing, opening, publishing, rounds, sharing
 from libs.ledger.gate import Gate
 from libs.ledger.hosted import Hosted
 from libs.ledger.lane import Lane, Phase, Trouble
@@ -62,7 +62,7 @@ class Worker:
         self.clock_offset_us: int | None = None  # database time minus boot time, in microseconds
         self.control: Any = None
         self.control_fresh = False
-        self.round: rounds.Round | None = None
+        self.round: committing.Round | None = None
         self.round_number = 0
         self.batch_limit = limits.batch_max
         self.pause_until_ms = 0
@@ -237,7 +237,7 @@ class Worker:
             partial(opening.on_answer, self): (Claimed, ClaimRefused, Checked),
             partial(rounds.on_suspected, self): (Suspected,),
             partial(rounds.on_loaded, self): (Loaded,),
-            partial(rounds.on_commit, self): (Committed, CommitRefused, CommitUnknown),
+            partial(committing.on_commit, self): (Committed, CommitRefused, CommitUnknown),
             partial(publishing.on_answer, self): (Acked, PublishFailed, SidesAcked),
             self.gate.on_connected: (Connected,),
             self.gate.on_started: (Started,),
