@@ -67,6 +67,7 @@ class Given:
     effects: Callable[[Callable[[], ControlView]], EffectTools] | None = None
     world: Mapping[str, Any] = field(default_factory=dict)
     lanes: int | None = None  # control has one lane whatever the setting says
+    batch_max: int = 0  # status folds more at once than deciders decide; 0 = the setting
     beside: Callable[[Hosting], Awaitable[None]] | None = None
 
 
@@ -95,7 +96,7 @@ async def host(process: Process, services: Sequence[Service], given: Given) -> N
     await tail.start()
     token, name = secrets.token_bytes(16), f"{process.name}-{os.getpid()}"
     hosted = Hosted.of(services, CATALOGUE.encode_event, dead_letter, VERSION)
-    limits = _limits(lanes, given.lanes or kafka_settings.lanes)
+    limits = _limits(lanes, given, kafka_settings.lanes)
     pure = Tools(
         decode=decode_fact,
         decode_unpark=decode_unpark,
@@ -147,13 +148,13 @@ def control_tail(kafka: KafkaSettings, control: ControlSettings, process: Proces
     return ControlTail(kafka, control, process.metrics, f"{process.name}/control-tail")
 
 
-def _limits(lanes: LaneSettings, number: int) -> Limits:
+def _limits(lanes: LaneSettings, given: Given, number: int) -> Limits:
     few = lanes.effects_max
     return Limits(
-        lanes=number,
+        lanes=given.lanes or number,
         lease_ms=lanes.lease_ms,
         margin_ms=lanes.lease_margin_ms,
-        batch_max=lanes.batch_max,
+        batch_max=given.batch_max or lanes.batch_max,
         effects_max={"READ_ONLY": few, "KEYED": few, "QUERYABLE": few, "OPAQUE": lanes.effects_max_opaque},
         worker_ttl_ms=max(2_000, lanes.lease_ms),
     )
