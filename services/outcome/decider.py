@@ -92,7 +92,7 @@ def evolve(state: OutcomeState, fact: Fact) -> OutcomeState:
         return msgspec.structs.replace(state, tool=body.tool)
     if late := late_of(fact):
         return msgspec.structs.replace(state, late=late)
-    if (ending := ending_of(fact)) and state.ending is None:
+    if ending := ending_of(fact):
         return msgspec.structs.replace(state, ending=ending)
     return state
 

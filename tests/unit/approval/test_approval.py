@@ -216,7 +216,24 @@ def test_others_may_not_and_nothing_can_be_taken_back_before_or_after() -> None:
     assert refused(at, vote(at, BOB)) == "ALREADY_ENDED"
 
 
+def test_a_deed_that_ended_without_an_attempt_has_ended_here_too() -> None:
+    at = asked()
+    at.command(vote(at, ALICE))
+    at.run()
+    at.command(cancel())
+    at.run()
+    assert at.last(e.ExecutionCancelled).attempt == 0
+    assert refused(at, withdraw(ALICE)) == "ALREADY_ENDED"
+
+
 # -- state
+
+
+def test_commands_to_others_are_not_remembered_here() -> None:
+    at = asked()
+    at.command(cancel(BOB))
+    at.run()
+    assert at.state("approval", KEY).seen == ()
 
 
 def test_intents_that_need_no_human_leave_no_state() -> None:

@@ -202,6 +202,12 @@ def test_beyond_the_soft_cap_every_grant_warns_and_touches_its_own_stripe() -> N
     assert not any(row.frozen for row in books.rows)
 
 
+def test_rounded_shares_never_hide_that_the_soft_cap_is_exceeded() -> None:
+    books = Books(4, 18, 14)
+    for lane, amount in ((3, 2), (0, 6), (1, 3), (1, 4)):
+        books.reserve(lane, amount)  # checks each warning
+
+
 def test_below_the_soft_cap_most_grants_look_at_one_stripe() -> None:
     books, local = Books(8, 10**9, 10**8), 0
     for number in range(900):

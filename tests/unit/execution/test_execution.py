@@ -10,7 +10,7 @@ import pytest
 from libs.contracts import events as e
 from libs.ledger.codec import encode_message
 from libs.ledger.service import Due, DueKind, Fact, Record, Recover, Result, Stopped, WaitKind
-from libs.testkit.flow import KEY, cancel, desk, head, late, resolve, submit
+from libs.testkit.flow import KEY, cancel, desk, head, late, resolve, submit, vote
 from libs.testkit.given import Desk
 from libs.testkit.samples import (
     AGENT,
@@ -18,6 +18,7 @@ from libs.testkit.samples import (
     BOB,
     EVE,
     HOUR,
+    HUMAN_RULE,
     NOW,
     OLGA,
     READING,
@@ -29,6 +30,7 @@ from libs.testkit.samples import (
     control,
     envelope,
     intent,
+    policy,
     said,
     standard_control,
     switch,
@@ -151,6 +153,39 @@ def test_an_action_swapped_after_validation_never_runs(swap: dict[str, Any]) -> 
         fresh.tell("execution", one)
     assert fresh.names() == ["ExecutionRefused"]
     assert fresh.effects() == []
+
+
+def consented(**grant: Any) -> Desk:
+    """The facts of an approved deed in another order: the reservation is told before the consent."""
+    at = desk(standard_control(policy(approvals=[HUMAN_RULE])))
+    at.capacity = 0
+    submit(at)
+    at.run()
+    at.command(vote(at, ALICE))
+    at.run()
+    facts = {type(fact.body): fact for fact in at.facts}
+    fresh = desk(at.world.control)
+    for kind in (e.IntentAccepted, e.BudgetReserved, e.IntentAllowed):
+        assert fresh.tell("execution", facts[kind]) == []
+    granted = facts[e.ApprovalGranted]
+    fresh.tell("execution", changed(granted, body=changed(granted.body, **grant)))
+    return fresh
+
+
+def test_a_reservation_alone_is_no_consent() -> None:
+    at = consented()
+    assert at.names() == ["ExecutionDispatched"]
+    assert at.last(e.ExecutionDispatched).approval_id is not None
+
+
+def test_consent_to_another_action_is_no_consent() -> None:
+    at = consented(action_digest=b"x" * 32)
+    assert at.last(e.ExecutionRefused).code == "DIGEST_MISMATCH"
+
+
+def test_consent_that_is_over_is_no_consent() -> None:
+    at = consented(expires_at=NOW)
+    assert at.last(e.ExecutionRefused).code == "APPROVAL_EXPIRED"
 
 
 def test_a_stop_is_seen_before_capacity() -> None:

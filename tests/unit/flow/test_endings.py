@@ -8,7 +8,7 @@ import pytest
 
 from libs.contracts import events as e
 from libs.ledger.service import Due, DueKind, Recover, Stopped
-from libs.testkit.flow import KEY, cancel, desk, late, resolve, submit, vote
+from libs.testkit.flow import KEY, cancel, desk, late, rebuild_is_equal, resolve, submit, vote
 from libs.testkit.given import Desk
 from libs.testkit.samples import (
     ALICE,
@@ -54,6 +54,8 @@ def ended(at: Desk, sequence: list[str], status: e.OutcomeStatus, held: tuple[in
     amended = [fact.body.status for fact in at.facts if isinstance(fact.body, e.OutcomeAmended)]
     assert view.standing.state.value == [status, *amended][-1].value
     assert view.version == len(at.of(KEY))
+    for seed in range(0, 30, 3):
+        rebuild_is_equal(at, seed)
 
 
 def dispatched(at: Desk | None = None) -> Desk:

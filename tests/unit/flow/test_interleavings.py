@@ -4,7 +4,6 @@ the ledger gives the same tables."""
 from __future__ import annotations
 
 import random
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from libs.contracts import events as e
-from libs.ledger.service import DueKind, Fact, Recover, Service, Stopped
-from libs.testkit.flow import KEY, cancel, desk, late, resolve, submit, vote
-from libs.testkit.given import Desk, Queue, replay
+from libs.ledger.service import DueKind, Recover, Stopped
+from libs.testkit.flow import KEY, cancel, desk, late, rebuild_is_equal, resolve, submit, vote
+from libs.testkit.given import Desk, Queue
 from libs.testkit.samples import (
     AGENT,
     ALICE,
@@ -166,7 +165,7 @@ ACTIONS = sorted(name for name in vars(Player) if not name.startswith("_") and n
     steps=st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(0, 4)), max_size=14),
     seed=st.integers(0, 10_000),
 )
-@settings(max_examples=250, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_any_story_comes_to_one_end(human: bool, read: bool, steps: list[tuple[str, int]], seed: int) -> None:
     player, choose = Player(human, read), at_random(seed)
     for name, served in steps:
@@ -221,29 +220,6 @@ def status_agrees(at: Desk) -> None:
     assert view.standing.state.value == [at.last(e.OutcomeRecorded).status, *amended][-1].value
     assert all(entry.tenant == AGENT.tenant for entry in view.entries)
     assert view.reserved_micros == 0
-
-
-def rebuild_is_equal(at: Desk, seed: int) -> None:
-    """Each service's state, folded from the ledger in another interleaving of its topics."""
-    for service in at.services.values():
-        live = at.state(service.name, KEY)
-        for shuffle in range(3):
-            assert replay(service, merged(at, service, seed + shuffle)) == live, service.name
-
-
-def merged(at: Desk, service: Service, seed: int) -> list[Fact]:
-    """The facts that a service folds, topic by topic in their order, the topics mixed at random."""
-    topics: dict[str, list[Fact]] = defaultdict(list)
-    for fact in at.of(KEY):
-        if fact.topic in (*service.reads, service.writes):
-            topics[fact.topic].append(fact)
-    chance, found = random.Random(seed), []
-    while topics:
-        topic = chance.choice(sorted(topics))
-        found.append(topics[topic].pop(0))
-        if not topics[topic]:
-            del topics[topic]
-    return found
 
 
 def story(*names: str, human: bool = False, **more: Any) -> Callable[[int], Desk]:

@@ -29,6 +29,12 @@ def test_canonical_bytes_are_those_of_the_reference(value: dict[str, Any]) -> No
     assert canonical(value) == rfc8785.dumps(value)
 
 
+def test_keys_are_sorted_by_utf16_units() -> None:
+    value = {"\ue000": 1, "\U0001f600": 2, "a": 3}
+    assert canonical(value) == rfc8785.dumps(value)
+    assert list(json.loads(canonical(value))) == ["a", "\U0001f600", "\ue000"]
+
+
 @given(OBJECTS)
 def test_a_canonical_text_reads_back_to_itself(value: dict[str, Any]) -> None:
     once = read_object(json.dumps(value))
