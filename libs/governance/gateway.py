@@ -27,6 +27,7 @@ from libs.governance.validators import (
 
 NO_POLICY = bytes(32)
 FINDINGS_MAX = 32  # of one validator: what an intent says must not make an event too large
+REASON_MAX, TARGET_MAX = 500, 200  # characters
 _SEVERITY: Final = {Verdict.ALLOW: 0, Verdict.WARN: 1, Verdict.BLOCK: 2}
 
 # Which validators run where, in their order (flow.md, decision 8).
@@ -39,9 +40,8 @@ CHOKE_POINTS: Final[Mapping[ChokePoint, tuple[Validator, ...]]] = {
 
 
 class Evaluation(msgspec.Struct, frozen=True):
-    """The outcome at one choke point. `id` is the verdict's identity (flow.md, decision 7)."""
+    """The outcome at one choke point, or at several."""
 
-    id: bytes
     verdict: Verdict
     results: tuple[ValidatorResult, ...]
 
@@ -73,52 +73,50 @@ def evaluate(
     recorded: Mapping[bytes, Evaluation] | None = None,
 ) -> Evaluation:
     """The verdict at one or more choke points, for an attempt (0 = before the first). One that is `recorded` under its
-    identity is given again as it was, however much later: the same question never gets two answers (B3)."""
-    parts = [_at_point(point, subject, ground, attempt, recorded or {}) for point in points]
-    if len(parts) == 1:
-        return parts[0]
-    results = tuple(result for part in parts for result in part.results)
-    return Evaluation(hashlib.sha256(b"".join(part.id for part in parts)).digest(), _worst(results), results)
-
-
-def verdict_id(point: ChokePoint, subject: Subject, attempt: int, snapshot_hash: bytes, input_digest: bytes) -> bytes:
-    """Identity of a verdict: tenant, intent, attempt, choke point, snapshot and input."""
-    head = f"{len(subject.tenant.encode())}:{subject.tenant}/{attempt}/{point}/".encode()
-    return hashlib.sha256(head + subject.intent_id + snapshot_hash + input_digest).digest()
-
-
-def _at_point(
-    point: ChokePoint, subject: Subject, ground: Ground, attempt: int, recorded: Mapping[bytes, Evaluation]
-) -> Evaluation:
-    tool_hash = ground.tool.entry.definition_hash if ground.tool else b""
-    input_digest = hashlib.sha256(subject.content_digest + tool_hash).digest()
-    snapshot_hash = ground.snapshot.hash if ground.snapshot else NO_POLICY
-    identity = verdict_id(point, subject, attempt, snapshot_hash, input_digest)
-    if identity in recorded:
-        return recorded[identity]
-    results = tuple(
-        _result(v.__name__, point, f, input_digest) for v in CHOKE_POINTS[point] for f in _ask(v, subject, ground)
+    `verdict_id` is given again as it was, however much later: the same question never gets two answers (B3)."""
+    digest = _input_digest(subject, ground)
+    results: list[ValidatorResult] = []
+    for point in points:
+        known = recorded.get(verdict_id(point, subject, ground, attempt)) if recorded else None
+        results += known.results if known else _at_point(point, subject, ground, digest)
+    return Evaluation(
+        max((r.verdict for r in results), key=_SEVERITY.__getitem__, default=Verdict.BLOCK), tuple(results)
     )
-    return Evaluation(identity, _worst(results), results)
 
 
-def _ask(validator: Validator, subject: Subject, ground: Ground) -> tuple[Finding, ...]:
+def verdict_id(point: ChokePoint, subject: Subject, ground: Ground, attempt: int) -> bytes:
+    """Identity of a verdict: tenant, intent, attempt, choke point, snapshot and input (flow.md, decision 7)."""
+    head = f"{len(subject.tenant.encode())}:{subject.tenant}/{attempt}/{point}/".encode()
+    snapshot_hash = ground.snapshot.hash if ground.snapshot else NO_POLICY
+    return hashlib.sha256(head + subject.intent_id + snapshot_hash + _input_digest(subject, ground)).digest()
+
+
+def _input_digest(subject: Subject, ground: Ground) -> bytes:
+    """What the validators saw: all that the submitter said, and the tool's definition."""
+    tool_hash = ground.tool.entry.definition_hash if ground.tool else b""
+    return hashlib.sha256(subject.content_digest + tool_hash).digest()
+
+
+def _at_point(point: ChokePoint, subject: Subject, ground: Ground, digest: bytes) -> list[ValidatorResult]:
+    results: list[ValidatorResult] = []
+    for validator in CHOKE_POINTS[point]:
+        name, findings = validator.__name__, _ask(validator, subject, ground)
+        if not findings:
+            results.append(ValidatorResult(name, point, Verdict.ALLOW, "", "", "", digest))
+        for found in findings:
+            reason, target = found.reason[:REASON_MAX], found.target[:TARGET_MAX]
+            results.append(ValidatorResult(name, point, found.verdict, found.code, reason, target, digest))
+    return results
+
+
+def _ask(validator: Validator, subject: Subject, ground: Ground) -> list[Finding]:
     try:
-        findings = tuple(validator(subject, ground))
+        findings = list(validator(subject, ground))
     except Exception as error:  # noqa: BLE001
         # A gate that fails must not open: whatever went wrong inside a validator counts as its refusal.
-        return (Finding(Verdict.BLOCK, "VALIDATOR_FAILED", f"the validator failed: {type(error).__name__}"),)
+        return [Finding(Verdict.BLOCK, "VALIDATOR_FAILED", f"the validator failed: {type(error).__name__}")]
     if len(findings) > FINDINGS_MAX:
         rest = findings[FINDINGS_MAX - 1 :]
         verdict = max((finding.verdict for finding in rest), key=_SEVERITY.__getitem__)
-        return (*findings[: FINDINGS_MAX - 1], Finding(verdict, "MORE_FINDINGS", f"{len(rest)} more"))
-    return findings or (Finding(Verdict.ALLOW),)
-
-
-def _result(name: str, point: ChokePoint, finding: Finding, input_digest: bytes) -> ValidatorResult:
-    reason, target = finding.reason[:500], finding.target[:200]
-    return ValidatorResult(name, point, finding.verdict, finding.code, reason, target, input_digest)
-
-
-def _worst(results: tuple[ValidatorResult, ...]) -> Verdict:
-    return max((result.verdict for result in results), key=_SEVERITY.__getitem__, default=Verdict.BLOCK)
+        return [*findings[: FINDINGS_MAX - 1], Finding(verdict, "MORE_FINDINGS", f"{len(rest)} more")]
+    return findings

@@ -133,7 +133,9 @@ def read_policy(text: str) -> PolicySnapshot:
 
 def tool_matches(patterns: tuple[str, ...], tool: str) -> bool:
     """Does one of the patterns name the tool?"""
-    return any(p in ("*", tool) or (p.endswith("/*") and tool.startswith(p[:-1])) for p in patterns)
+    if tool in patterns or "*" in patterns:
+        return True
+    return any(pattern.endswith("/*") and tool.startswith(pattern[:-1]) for pattern in patterns)
 
 
 def approval_rule(policy: Policy, tool: str, cost_class: CostClass, effect: EffectKind) -> ApprovalRule | None:

@@ -12,7 +12,6 @@ import msgspec
 from libs.contracts.events import HomeSubmission, Intent, IntentAccepted, Principal, SubmissionRejected
 from libs.governance.commands import actor_of
 from libs.governance.digests import JsonLimits
-from libs.governance.identity import intent_id
 from libs.governance.tokens import KeySet, TokenVerifier
 from libs.ledger.codec import encode_message
 from libs.ledger.partition import lane_of
@@ -83,7 +82,7 @@ def decide(item: Input, state: IntakeState, world: World) -> list[Decision]:
         case Refused():
             return _reject(body)
         case Submission():
-            return _submitted(body, state, world)
+            return _submitted(item.key, body, state, world)
         case _:
             assert_never(body)
 
@@ -95,9 +94,8 @@ def evolve(state: IntakeState, fact: Fact) -> IntakeState:
     return state
 
 
-def _submitted(submission: Submission, state: IntakeState, world: World) -> list[Decision]:
+def _submitted(key: bytes, submission: Submission, state: IntakeState, world: World) -> list[Decision]:
     home, intent = submission.home, submission.intent
-    key = intent_id(home.principal.tenant, intent.idempotency_key)
     lane = lane_of(key, world.lanes)
     if lane != world.lane:
         if home.forwarded:

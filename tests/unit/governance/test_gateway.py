@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from libs.contracts import events as e
 from libs.governance import gateway
-from libs.governance.gateway import CHOKE_POINTS, FINDINGS_MAX, evaluate, points_at_dispatch, points_at_validation
+from libs.governance.gateway import (
+    CHOKE_POINTS,
+    FINDINGS_MAX,
+    evaluate,
+    points_at_dispatch,
+    points_at_validation,
+    verdict_id,
+)
 from libs.governance.subject import Subject, target_of
 from libs.governance.validators import Finding, Ground, ground_for
 from libs.testkit.samples import (
@@ -180,25 +187,26 @@ def test_no_validators_is_no_verdict_but_a_refusal() -> None:
 def test_the_same_question_never_gets_two_answers() -> None:
     """B3: much later, with data that would be stale by then."""
     view, subject = standard_control(), changed(SUBJECT, data_sources=(e.DataSource("crm", NOW),))
-    first = evaluate(STEP, subject, ground_for(view, "acme", "git/commit", NOW))
+    ground = ground_for(view, "acme", "git/commit", NOW)
+    first = evaluate(STEP, subject, ground)
+    recorded = {verdict_id(P.STEP_EXECUTION, subject, ground, 0): first}
     later = ground_for(view, "acme", "git/commit", NOW + 900 * SECOND)
     assert evaluate(STEP, subject, later).verdict is V.BLOCK
-    assert evaluate(STEP, subject, later, 0, {first.id: first}) is first
-    assert evaluate(STEP, subject, later, 1, {first.id: first}).verdict is V.BLOCK
+    assert evaluate(STEP, subject, later, 0, recorded) == first
+    assert evaluate(STEP, subject, later, 1, recorded).verdict is V.BLOCK
 
 
 @given(st.integers(0, 3), st.sampled_from(sorted(P)), st.booleans(), st.booleans())
 def test_a_verdict_is_named_by_what_was_asked(
     attempt: int, point: e.ChokePoint, other_policy: bool, other_input: bool
 ) -> None:
-    view = standard_control(policy(approvals=[])) if not other_policy else standard_control(policy(fields=[{}]))
-    subject = changed(SUBJECT, content_digest=b"d" * 32) if other_input else SUBJECT
-    ground = ground_for(view, "acme", "git/commit", NOW)
-    base = evaluate(
-        (P.PLAN_APPROVAL,), SUBJECT, ground_for(standard_control(policy(approvals=[])), "acme", "git/commit", NOW)
+    one, other = (
+        ground_for(standard_control(body), "acme", "git/commit", NOW) for body in (policy(), policy(fields=[{}]))
     )
+    subject = changed(SUBJECT, content_digest=b"d" * 32) if other_input else SUBJECT
     same = (attempt, point, other_policy, other_input) == (0, P.PLAN_APPROVAL, False, False)
-    assert (evaluate((point,), subject, ground, attempt).id == base.id) is same
+    found = verdict_id(point, subject, other if other_policy else one, attempt)
+    assert (found == verdict_id(P.PLAN_APPROVAL, SUBJECT, one, 0)) is same
 
 
 def test_choke_points_follow_cost_and_effect() -> None:
