@@ -1,5 +1,5 @@
-"""What a deed costs a co-located worker in its own code (protocol, deciders, codec, states to bytes and back), without
-servers, network and loop: `python -m benchmarks.deciding`. `--profile` says where it goes."""
+"""What a deed costs a co-located worker, and status, in their own code (protocol, deciders, codec, states to bytes and
+back), without servers, network and loop: `python -m benchmarks.deciding`. `--profile` says where it goes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import cProfile
 import pstats
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -37,14 +37,15 @@ from services.table import DECIDERS, TABLE
 TOKEN = bytes(16)
 LANES = 8
 LIMIT = 1 << 20
+WARM_DEEDS = 500
 ROW_ZERO = p.Published()
 
 
 class Servers:
     """Answers every action at once, as servers would that take no time."""
 
-    def __init__(self, batch_max: int, effects_max: int) -> None:
-        services = [TABLE[name] for name in DECIDERS]
+    def __init__(self, names: Sequence[str], batch_max: int, effects_max: int = 0) -> None:
+        services = [TABLE[name] for name in names]
         self.hosted = Hosted.of(services, CATALOGUE.encode_event, dead_letter, "benchmark")
         limits = Limits(LANES, batch_max=batch_max, effects_max={"OPAQUE": effects_max})
         self.press, keys = _agents()
@@ -56,7 +57,8 @@ class Servers:
         self._offsets: dict[tuple[str, int], int] = {}
         self._answers: list[p.Answer] = []
         self._boot_ms = count(1_000_000)
-        self.outcomes = self.rounds = 0
+        self.published: list[p.Publish] = []
+        self.outcomes = self.serial = 0
         self._answers.append(p.ControlSeen(_control(), True))
 
     def run(self, deeds: int, at_once: int) -> None:
@@ -67,6 +69,19 @@ class Servers:
             if sent < deeds and sent - (self.outcomes + deeds - target) < at_once:
                 self._arrive(sent, min(at_once, deeds - sent))
                 sent += min(at_once, deeds - sent)
+            self._turn()
+
+    def read(self, log: Sequence[p.Publish]) -> None:
+        """Take what others have published, each batch as one fetch, until all of it is committed."""
+        for action in log:
+            lane, at = action.lane, time.time_ns() // 1000
+            first = self._next((action.topic, lane), len(action.records))
+            records = [
+                Record(action.topic, lane, first + n, at, one.key, one.value) for n, one in enumerate(action.records)
+            ]
+            self._answers.append(p.Records(action.topic, lane, self.worker.lanes[lane].claim, records))
+            self._turn()
+        while any(len(lane.queue) for lane in self.worker.lanes.values()):
             self._turn()
 
     def open(self) -> None:
@@ -87,7 +102,7 @@ class Servers:
         by_lane: dict[int, list[Record]] = {}
         at = time.time_ns() // 1000
         for n in range(start, start + number):
-            serial = self.rounds * 10_000_000 + n
+            serial = self.serial + n
             key = self.press.key(serial)
             lane = lane_of(key, LANES)
             offset = self._next(("intents", lane), 1)
@@ -142,6 +157,7 @@ class Servers:
         first = self._next((action.topic, action.lane), number)
         if action.topic == "ledger.outcome":
             self.outcomes += number
+        self.published.append(action)
         last = action.records[-1]
         return p.Acked(action.lane, action.claim, action.service, first, first + number - 1, last.seq, last.hash)
 
@@ -214,23 +230,37 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--at-once", type=int, default=2_000)
     parser.add_argument("--profile", action="store_true")
     given = parser.parse_args(arguments)
-    servers = Servers(given.batch_max, given.effects_max)
-    servers.open()
-    servers.run(500, given.at_once)
-    servers.rounds, first = 1, servers.worker.round_number
-    profile = cProfile.Profile() if given.profile else None
-    if profile is not None:
+    worker = Servers(DECIDERS, given.batch_max, given.effects_max)
+    worker.open()
+    worker.run(WARM_DEEDS, given.at_once)
+    worker.serial = WARM_DEEDS
+    status = Servers(["status"], given.batch_max)
+    status.open()
+    status.read(worker.published)
+    worker.published.clear()
+    for name, part, work in (
+        ("worker", worker, lambda: worker.run(given.deeds, given.at_once)),
+        ("status", status, lambda: status.read(worker.published)),
+    ):
+        first = part.worker.round_number
+        spent = _spent(work, given.profile)
+        rounds = part.worker.round_number - first
+        say(f"{name}: {spent / given.deeds * 1e6:,.0f} us of CPU per deed, {given.deeds / spent:,.0f} deeds/s per core,"
+            f" {given.deeds / rounds:.1f} deeds per round")  # fmt: skip
+
+
+def _spent(work: Callable[[], None], profiled: bool) -> float:
+    profile = cProfile.Profile()
+    if profiled:
         profile.enable()
     began = time.process_time()
-    servers.run(given.deeds, given.at_once)
+    work()
     spent = time.process_time() - began
-    rounds = servers.worker.round_number - first
-    if profile is not None:
+    if profiled:
         profile.disable()
         pstats.Stats(profile).sort_stats("tottime").print_stats(45)
         pstats.Stats(profile).sort_stats("cumtime").print_stats(60)
-    say(f"{spent / given.deeds * 1e6:,.0f} us of CPU per deed, {given.deeds / spent:,.0f} deeds/s per core")
-    say(f"{given.deeds} deeds in {rounds} rounds")
+    return spent
 
 
 if __name__ == "__main__":
