@@ -97,6 +97,7 @@ class Lane:
     highest_offset: dict[str, int] = field(default_factory=dict)
     full_checked: tuple[str, ...] = ()  # outputs and inputs whose whole partition was asked for
     halting: str = ""
+    mending: str = ""  # the input whose tail is away: until it is back we publish, and decide nothing
     look_again_ms: int = 0  # when the outputs are looked at again
     looking_for: dict[str, Published] = field(default_factory=dict)
     trouble: Trouble = field(default_factory=Trouble)
@@ -119,6 +120,10 @@ class Lane:
     def forget(self) -> None:
         """Drop everything that was read under the last claim (rule 2); what the process called stays elsewhere."""
         self.__dict__.update(Lane(self.number, claim=self.claim, trouble=self.trouble).__dict__)
+
+    def has_published(self) -> None:
+        """The log takes what we have again."""
+        self.trouble = Trouble(mending_since_ms=self.trouble.mending_since_ms if self.mending else None)
 
     # -- what to read
 

@@ -9,7 +9,7 @@ import msgspec
 from libs.ledger.anchors import Verdict, check_input, check_output
 from libs.ledger.careful import care_at_claim
 from libs.ledger.chain import Cursor
-from libs.ledger.lane import Lane, Part, Phase, Trouble
+from libs.ledger.lane import Lane, Part, Phase
 from libs.ledger.protocol import Alarm, Check, Checked, Claimed, ClaimRefused, Published, WorkRow
 from libs.ledger.publishing import publish, send_sides
 from libs.ledger.service import Recover, Service, WaitKind
@@ -123,8 +123,7 @@ def _checked(worker: Worker, lane: Lane, answer: Checked) -> None:
         if found.verdict is Verdict.FULL:
             unread.append(name)
         frontier[name] = found.published
-    verdict = _inputs(worker, lane, answer, unread)
-    if verdict is not Verdict.OK:
+    if not _inputs_fit(worker, lane, answer, unread):
         return
     if unread:
         lane.full_checked = (*lane.full_checked, *unread)
@@ -134,8 +133,10 @@ def _checked(worker: Worker, lane: Lane, answer: Checked) -> None:
     _open(worker, lane, answer, frontier)
 
 
-def _inputs(worker: Worker, lane: Lane, answer: Checked, unread: list[str]) -> Verdict:
-    """Rule 9. Topics that we write ourselves are covered by the output check."""
+def _inputs_fit(worker: Worker, lane: Lane, answer: Checked, unread: list[str]) -> bool:
+    """Rule 9. Topics that we write ourselves are covered by the output check. An input whose tail is away must not keep
+    us from mending our own: its writer may wait for that."""
+    lane.mending = ""
     for part in lane.parts.values():
         for topic, cursor in list(part.cursors.items()):
             if topic in worker.hosted.written:
@@ -146,14 +147,13 @@ def _inputs(worker: Worker, lane: Lane, answer: Checked, unread: list[str]) -> V
             if found.verdict is Verdict.FULL:
                 unread.append(place)
             elif found.verdict is Verdict.WAIT and _may_wait(worker, lane):
-                worker.fail(lane, "INPUT_TAIL_LOST", found.reason, release=False)
-                return Verdict.WAIT
+                lane.mending = found.reason
             elif found.verdict is not Verdict.OK:
                 worker.halt(lane, f"{part.service.name}: {found.reason}")
-                return Verdict.HALT
+                return False
             else:
                 part.cursors[topic] = found.cursor
-    return Verdict.OK
+    return True
 
 
 def _may_wait(worker: Worker, lane: Lane) -> bool:
@@ -161,6 +161,12 @@ def _may_wait(worker: Worker, lane: Lane) -> bool:
     if trouble.mending_since_ms is None:
         trouble.mending_since_ms = worker.boot_ms
     return worker.boot_ms - trouble.mending_since_ms < worker.limits.mend_wait_ms
+
+
+def claim_mended(worker: Worker, lane: Lane) -> None:
+    """Look whether the input's tail is back, by a claim like any other."""
+    if lane.phase is Phase.OPEN and lane.mending and lane.published_all:
+        worker.fail(lane, "INPUT_TAIL_LOST", lane.mending, release=False)
 
 
 def look_again(worker: Worker, lane: Lane) -> None:
@@ -184,7 +190,6 @@ def _looked_again(worker: Worker, lane: Lane, answer: Checked) -> None:
 def _open(worker: Worker, lane: Lane, answer: Checked, frontier: dict[str, Published]) -> None:
     lane.phase, lane.look_again_ms = Phase.OPEN, worker.boot_ms + worker.limits.look_again_ms
     lane.limits = dict(answer.limits)
-    lane.trouble.mending_since_ms = None
     for name, part in lane.parts.items():
         if part.service.writes is not None:
             lost = [r for seq, r in sorted(answer.kept[name].items()) if frontier[name].seq < seq <= part.published.seq]
@@ -194,8 +199,10 @@ def _open(worker: Worker, lane: Lane, answer: Checked, frontier: dict[str, Publi
                 worker.out.append(Alarm(lane.number, "TAIL_LOST", text))
             part.published = frontier[name]
             lane.highest_offset[name] = max((t.offset for t in answer.tails[name]), default=-1)
+    if not lane.mending:
+        lane.trouble.mending_since_ms = None
     if lane.published_all:
-        lane.trouble = Trouble()
+        lane.has_published()
     for part in lane.parts.values():
         part.cursors = {topic: lane.anchored(topic, cursor) for topic, cursor in part.cursors.items()}
         if part.unacked:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from libs.ledger.lane import Lane, Part, Phase, Trouble
+from libs.ledger.lane import Lane, Part, Phase
 from libs.ledger.protocol import (
     Acked,
     Alarm,
@@ -91,7 +91,7 @@ def _acked(worker: Worker, lane: Lane, part: Part, answer: Acked) -> None:
     part.unacked = ()
     lane.dirty_since_ms = worker.boot_ms if lane.dirty_since_ms is None else lane.dirty_since_ms
     if lane.published_all:
-        lane.trouble = Trouble()
+        lane.has_published()
 
 
 def _sides(worker: Worker, lane: Lane, part: Part, answer: SidesAcked) -> None:

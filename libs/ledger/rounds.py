@@ -108,13 +108,13 @@ def _decide(worker: Worker, round_: Round) -> None:
     keys: dict[bytes, None] = {}
     scopes: dict[str, None] = {}
     free = worker.gate.free()
+    for number in [n for n, (claim, _) in round_.takens.items() if not worker.is_open(n, claim)]:
+        del round_.takens[number]  # lost, or claimed again, while the states were on their way
+        round_.batches.pop(number, None)
     for batch, _ in round_.batches.values():
         _take_room(free, batch)
     for number in [n for n in round_.takens if n not in round_.batches]:
-        lane, claim = worker.lanes[number], round_.takens[number][0]
-        if lane.phase is not Phase.OPEN or lane.claim != claim:
-            del round_.takens[number]
-            continue
+        lane = worker.lanes[number]
         try:
             batch = _run(worker, round_, lane, {} if lane.draining else free)
         except NeedsMore as need:

@@ -111,4 +111,4 @@ def _is_finished(worker: Worker, lane: Lane) -> bool:
         return False
     if any(step == "STARTING" for step in lane.gate.values()):
         return False
-    return not lane.direct or bool(lane.behind) or not worker.may_decide()
+    return not lane.direct or bool(lane.behind) or bool(lane.mending) or not worker.may_decide()

@@ -54,7 +54,7 @@ def _is_idle(lane: Lane) -> bool:
 
 def _has_work(worker: Worker, lane: Lane) -> bool:
     """Nothing new is decided for a lane that has un-acked rows (rule 13), or too many forwards and dead letters."""
-    if not _is_idle(lane) or not worker.may_decide():
+    if not _is_idle(lane) or lane.mending or not worker.may_decide():
         return False
     if any(len(part.sides) >= worker.limits.sides_max for part in lane.parts.values()):
         return False

@@ -107,6 +107,7 @@ class Worker:
             if lane.gaps and self.boot_ms - min(lane.gaps.values()) >= self.limits.gap_wait_ms:
                 self.fail(lane, "GAP", f"still missing: {', '.join(lane.gaps)}")
             publishing.on_time(self, lane)
+            opening.claim_mended(self, lane)
             opening.look_again(self, lane)
         return self.progress()
 
@@ -268,6 +269,11 @@ class Worker:
         lane = self.lanes[number]
         return lane if lane.claim == claim and lane.phase is not Phase.FREE else None
 
+    def is_open(self, number: int, claim: int) -> bool:
+        """Is the lane still open under this claim?"""
+        lane = self.lanes[number]
+        return lane.claim == claim and lane.phase is Phase.OPEN
+
     def _records(self, answer: Records) -> None:
         lane = self.current(answer.lane, answer.claim)
         if lane is None or lane.phase is not Phase.OPEN:
@@ -279,6 +285,8 @@ class Worker:
             lane.fetch_next[answer.topic] = new[-1].offset + 1
 
     def _control(self, answer: ControlSeen) -> None:
+        if self.control is not None and answer.view.seq < self.control.seq:
+            return  # what is in force never steps back
         changed = self.control is None or answer.view.seq != self.control.seq or answer.fresh != self.control_fresh
         self.control, self.control_fresh = answer.view, answer.fresh
         if changed and answer.fresh:
@@ -290,7 +298,7 @@ class Worker:
         wanted = {
             (topic, lane.number): (lane.claim, at)
             for lane in self.lanes.values()
-            if lane.phase is Phase.OPEN and not lane.draining
+            if lane.phase is Phase.OPEN and not lane.draining and not lane.mending
             for topic, at in lane.positions(self.hosted).items()
         }
         claims = {place: claim for place, (claim, _) in wanted.items()}

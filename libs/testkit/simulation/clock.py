@@ -15,6 +15,7 @@ class Clock:
     def __init__(self, seed: int, tracing: bool = False) -> None:
         self.random = random.Random(seed)
         self.now_ms = 0.0
+        self.set_by_ms = 0.0  # the database's clock was set forward or back by so much
         self.trace: list[str] = []
         self._tracing = tracing
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
@@ -26,9 +27,14 @@ class Clock:
         return int(self.now_ms)
 
     @property
+    def database_ms(self) -> float:
+        """The database's clock, in milliseconds."""
+        return self.now_ms + self.set_by_ms
+
+    @property
     def now_at(self) -> int:
-        """The database's clock."""
-        return START_AT + int(self.now_ms * 1000)
+        """The database's clock, in microseconds."""
+        return START_AT + int(self.database_ms * 1000)
 
     def after(self, delay_ms: float, action: Callable[[], None]) -> None:
         """Let something happen later."""

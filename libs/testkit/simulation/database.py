@@ -29,7 +29,7 @@ from libs.ledger.protocol import (
     WorkRow,
 )
 from libs.ledger.service import ScopeRow, Waiting, WaitKind
-from libs.testkit.simulation.clock import Clock
+from libs.testkit.simulation.clock import START_AT, Clock
 
 
 @dataclass
@@ -74,7 +74,10 @@ class Database:
         self.watch: Callable[[str, Row, RowChange], None] = lambda name, row, change: None
 
     def _held(self, row: Row) -> bool:
-        return bool(row.token) and row.lease_until > self.clock.now_ms
+        return bool(row.token) and row.lease_until > self.clock.database_ms
+
+    def _lease_end_at(self, row: Row) -> int:
+        return START_AT + int(row.lease_until * 1000) if row.lease_until >= 0 else 0
 
     def _rows(self, hosted: Hosted, lane: int) -> dict[str, Row]:
         return {s.name: self.schemas[s.name].rows[lane] for s in hosted.services}
@@ -102,11 +105,11 @@ class Database:
         for name, row in rows.items():
             found[name] = LaneRow(
                 name, epoch, row.out_seq, row.out_hash, row.published, dict(row.cursors), row.token,
-                int(self.clock.now_at + (row.lease_until - self.clock.now_ms) * 1000) if row.lease_until >= 0 else 0,
+                self._lease_end_at(row),
                 row.quiet_until_at, row.unfinished + 1, row.suspect,
             )  # fmt: skip
             row.epoch, row.token, row.shape, row.unfinished = epoch, token, shape, row.unfinished + 1
-            row.lease_until = self.clock.now_ms + self.lease_ms
+            row.lease_until = self.clock.database_ms + self.lease_ms
         return found
 
     def read_lane(self, hosted: Hosted, action: Claim, sent_boot_ms: int, rows: Mapping[str, LaneRow]) -> Claimed:
@@ -156,7 +159,7 @@ class Database:
         lane, row = change.lane, schema.rows[change.lane]
         row.out_seq, row.out_hash, row.published = change.out_seq, change.out_hash, change.published
         row.cursors, row.control_seq = dict(change.cursors), max(row.control_seq, change.control_seq)
-        row.lease_until, row.unfinished, row.suspect = self.clock.now_ms + self.lease_ms, 0, ""
+        row.lease_until, row.unfinished, row.suspect = self.clock.database_ms + self.lease_ms, 0, ""
         schema.outbox.setdefault(lane, []).extend(change.records)
         schema.states.update(change.states)
         for key, waiting in change.work.items():
@@ -214,7 +217,7 @@ class Database:
         kept = [lane for lane, _, epoch in action.lanes if self._mine(hosted, lane, epoch, token)]
         for lane in kept:
             for row in self._rows(hosted, lane).values():
-                row.lease_until = self.clock.now_ms + self.lease_ms
+                row.lease_until = self.clock.database_ms + self.lease_ms
         return kept
 
     def release(self, hosted: Hosted, token: bytes, action: Release) -> None:
@@ -242,7 +245,7 @@ class Database:
 
     def survey(self, name: str, token: bytes, leaving: bool, ttl_ms: int) -> tuple[list[bytes], list[LaneSeen]]:
         """Announce a worker; who lives, and who owns what."""
-        schema, now = self.schemas[name], self.clock.now_ms
+        schema, now = self.schemas[name], self.clock.database_ms
         if leaving:
             schema.workers.pop(token, None)
         else:

@@ -123,8 +123,8 @@ class Process:
 
     def see_control(self) -> None:
         """The control tail moved, or its freshness changed."""
-        view, fresh = self.world.control, self.world.control_fresh
-        self.clock.after(self.world.network.delay(), lambda: self.take(ControlSeen(view, fresh)))
+        world = self.world
+        self.clock.after(world.network.delay(), lambda: self.take(ControlSeen(world.control, world.control_fresh)))
 
     def _tick(self) -> None:
         if not self.alive:

@@ -16,6 +16,9 @@ from libs.testkit.simulation.executing import DONE
 from libs.testkit.simulation.world import SERVICES, World
 
 FAULTS_MS = 2_500.0
+FAULTS = (
+    "kill", "kill", "pause", "pause", "leave", "join", "tail", "broker", "database", "flip", "stale", "clock",
+)  # fmt: skip
 PATIENCE_MS = 20_000.0
 STEPS_MAX = 200_000
 
@@ -72,8 +75,9 @@ class Story:
         for group in world.groups:
             for _ in range(2 if world.shape == "colocated" or rng.random() < 0.4 else 1):
                 world.start(group)
+        burst = rng.choice((FAULTS_MS * 0.8, 300.0))  # spread out, or all at once
         for n in range(rng.randrange(3, 9)):
-            self._one_intent(n)
+            self._one_intent(n, rng.random() * burst)
         harsh = rng.random()
         if harsh < 0.9:
             w = world.weather
@@ -82,13 +86,12 @@ class Story:
             for _ in range(rng.randrange(0, 5)):
                 world.clock.after(rng.random() * FAULTS_MS, self._fault)
 
-    def _one_intent(self, n: int) -> None:
+    def _one_intent(self, n: int, at: float) -> None:
         world, rng = self.world, self.rng
         key = hashlib.md5(f"{self.seed}/{n}".encode()).digest()
         world.keys.append(key)
         expires = START_AT + int((2e6 if rng.random() < 0.1 else 60e6) * rng.uniform(0.2, 1.0))
         order = Order(key, rng.choice((50, 100, 400)), rng.choice(("READ_ONLY", "OPAQUE")), expires, "content")
-        at = rng.random() * FAULTS_MS * 0.8
         partition = rng.randrange(world.lanes) if rng.random() < 0.2 else None
         world.clock.after(at, lambda: world.submit(order, partition))
         if rng.random() < 0.3:
@@ -98,6 +101,8 @@ class Story:
             world.clock.after(rng.random() * FAULTS_MS, lambda: world.tell(e.Cancel, key))
         if rng.random() < 0.1:
             world.clock.after(at, lambda: world.append("intents", rng.randrange(world.lanes), key, b"\xc1 garbage"))
+        if n >= 100:
+            return
         if rng.random() < 0.08:
             world.poison.raises[(rng.choice(("intake", "budget", "execution", "outcome")), key)] = True
         elif rng.random() < 0.05:
@@ -107,9 +112,7 @@ class Story:
         world, rng = self.world, self.rng
         alive = [p for p in world.processes if p.alive and not p.leaving]
         victim = rng.choice(alive) if alive else None
-        match rng.choice(
-            ("kill", "kill", "pause", "pause", "leave", "join", "tail", "broker", "database", "flip", "stale")
-        ):
+        match rng.choice(FAULTS):
             case "kill" if victim is not None:
                 victim.kill()
                 world.restart(victim, rng.random() * 500)
@@ -120,10 +123,11 @@ class Story:
             case "join":
                 world.start(rng.choice(world.groups))
             case "tail":
-                topic, number = rng.choice(
-                    [p for p in world.log.partitions if p[0].startswith("ledger.")] or [("ledger.intake", 0)]
-                )
-                world.lose_tail(topic, number, rng.randrange(1, 4))
+                for topic, number in [p for p in world.log.partitions if p[0].startswith("ledger.")]:
+                    if rng.random() < 0.4:
+                        world.lose_tail(topic, number, rng.randrange(1, 4))
+            case "clock":
+                world.clock.set_by_ms += rng.choice((-900.0, -100.0, 300.0, 3_000.0))
             case "broker" | "database" as server:
                 world.clock.note(f"{server} is away")
                 world.network.away_until[server] = world.clock.now_ms + rng.uniform(50, 1_200)
@@ -149,6 +153,10 @@ class Story:
         world.control_fresh = True
         world.flip(frozenset())
         world.clock.after(200.0, self._tend)
+        if self.rng.random() < 0.2:
+            world.reshape()
+            for n in range(100, 103):
+                self._one_intent(n, self.rng.random() * 800)
 
     def _tend(self) -> None:
         """An operator takes parked keys up, resolves what is in doubt, and submits again what became a dead letter."""

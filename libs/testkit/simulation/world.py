@@ -68,6 +68,7 @@ class World:
         self.pause_chance = 0.0
         self.effects_max = {"READ_ONLY": 4, "OPAQUE": 2}
         self._caused: set[tuple[str, str, int, int, str]] = set()
+        self.switching = False  # the shape is about to change: nothing is started
         self._count = 0
         self.log.watch = self._appended
         self.log.tell = self.heard
@@ -99,7 +100,36 @@ class World:
         self.clock.after(delay_ms, lambda: self._again(group))
 
     def _again(self, group: tuple[Service, ...]) -> None:
-        self.start(group)
+        if not self.switching and group in self.groups:
+            self.start(group)
+
+    def reshape(self) -> None:
+        """The system is stopped, and started in the other shape once it is drained."""
+        self.clock.note("the shape is to change")
+        self.switching = True
+        for process in self.processes:
+            if process.alive:
+                process.leave()
+        self.clock.after(50.0, self._reshape)
+
+    def _reshape(self) -> None:
+        if any(process.alive for process in self.processes):
+            self.clock.after(50.0, self._reshape)
+            return
+        drained = all(
+            row.out_seq == row.published.seq and not schema.sides.get(lane)
+            for schema in self.database.schemas.values()
+            for lane, row in schema.rows.items()
+        )
+        self.switching = False
+        if drained:
+            self.shape = "separate" if self.shape == "colocated" else "colocated"
+            self.clock.note(f"the shape is {self.shape} now")
+        self.groups = [SERVICES] if self.shape == "colocated" else [(s,) for s in SERVICES]
+        for group in self.groups:
+            self.start(group)
+        if not drained:
+            self.clock.after(500.0, self.reshape)
 
     def died(self, process: Process) -> None:
         """A decider ended it."""
