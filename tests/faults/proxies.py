@@ -36,6 +36,7 @@ class Strike:
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
     done: asyncio.Event = field(default_factory=asyncio.Event)
     held: list[bytes] = field(default_factory=list)
+    answer: bytes = b""
 
 
 class Proxy:
@@ -86,6 +87,7 @@ class Proxy:
             return
         wire = Wire(reader, writer, there, onward)
         back = asyncio.create_task(_quietly(self.answers(wire)))
+        back.add_done_callback(lambda _: writer.close())  # whoever leaves politely waits for the server to close
         try:
             await _quietly(self.requests(wire))
             if wire.strike is not None and wire.strike.fate is Fate.LATE:
@@ -125,6 +127,7 @@ class Wire:
     async def to_client(self, data: bytes) -> None:
         """Hand on; after a strike nothing comes back any more on this connection."""
         if self.strike is not None:
+            self.strike.answer += data
             self.strike.done.set()
             return
         self.client_out.write(data)
