@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from libs.ledger import committing, opening, publishing, rounds, sharing
+from libs.ledger import committing, following, opening, publishing, rounds, sharing
 from libs.ledger.gate import Gate
 from libs.ledger.hosted import Hosted
 from libs.ledger.lane import Lane, Phase, Trouble
@@ -32,7 +32,6 @@ from libs.ledger.protocol import (
     ControlSeen,
     FetchFailed,
     Finished,
-    Follow,
     Halt,
     Halted,
     LateSent,
@@ -80,7 +79,7 @@ class Worker:
         self.halted: dict[int, str] = {}  # lanes that nobody may claim, and why, as the last survey saw them
         self.settled = False  # a survey has shown that there is nothing (more) for us to claim
         self.out: list[Action] = []
-        self._following: dict[tuple[str, int], int] = {}
+        self.following: dict[tuple[str, int], int] = {}  # what is read, and for which claim
         self._routes = self._route()
         self.needs_control = any(s.needs_control for s in hosted.services)
 
@@ -116,7 +115,7 @@ class Worker:
         self.gate.advance()
         rounds.begin(self)
         sharing.finish_draining(self)
-        self._follow()
+        following.follow(self)
         actions, self.out = self.out, []
         return actions
 
@@ -149,14 +148,8 @@ class Worker:
         return ours and boot_ms < lane.lease_end_boot_ms - self.limits.margin_ms
 
     def paused(self) -> set[tuple[str, int]]:
-        """Partitions that must not be fetched now: enough of them waits."""
-        return {
-            (topic, lane.number)
-            for lane in self.lanes.values()
-            if len(lane.queue) >= self.limits.queue_max
-            for topic in lane.fetch_next
-            if lane.queue.waiting(topic) >= self.limits.queue_max
-        }
+        """Partitions that must not be fetched now."""
+        return following.paused(self)
 
     def may_decide(self) -> bool:
         """With a stale or missing control view nothing is decided (flow.md decision 13)."""
@@ -244,17 +237,12 @@ class Worker:
             self.gate.on_started: (Started,),
             self.gate.on_finished: (Finished,),
             self.gate.on_late_sent: (LateSent,),
-            self._records: (Records,),
-            self._fetch_failed: (FetchFailed,),
-            self._control: (ControlSeen,),
+            partial(following.on_records, self): (Records,),
+            partial(following.on_fetch_failed, self): (FetchFailed,),
+            partial(following.on_control, self): (ControlSeen,),
             self._given_up: (Halted, Released),
         }
         return {kind: taker for taker, kinds in routes.items() for kind in kinds}
-
-    def _fetch_failed(self, answer: FetchFailed) -> None:
-        lane = self.current(answer.lane, answer.claim)
-        if lane is not None and lane.phase is Phase.OPEN:
-            self.fail(lane, "FETCH_FAILED", answer.text)
 
     def _given_up(self, answer: Halted | Released) -> None:
         lane = self.current(answer.lane, answer.claim)
@@ -273,35 +261,3 @@ class Worker:
         """Is the lane still open under this claim?"""
         lane = self.lanes[number]
         return lane.claim == claim and lane.phase is Phase.OPEN
-
-    def _records(self, answer: Records) -> None:
-        lane = self.current(answer.lane, answer.claim)
-        if lane is None or lane.phase is not Phase.OPEN:
-            return
-        at = lane.fetch_next.get(answer.topic)
-        new = [record for record in answer.records if at is None or record.offset >= at]
-        if new:
-            lane.queue.extend(answer.topic, new)
-            lane.fetch_next[answer.topic] = new[-1].offset + 1
-
-    def _control(self, answer: ControlSeen) -> None:
-        if self.control is not None and answer.view.seq < self.control.seq:
-            return  # what is in force never steps back
-        changed = self.control is None or answer.view.seq != self.control.seq or answer.fresh != self.control_fresh
-        self.control, self.control_fresh = answer.view, answer.fresh
-        if changed and answer.fresh:
-            for lane in self.lanes.values():
-                if lane.phase is Phase.OPEN:
-                    lane.wake_ready(self.hosted)
-
-    def _follow(self) -> None:
-        wanted = {
-            (topic, lane.number): (lane.claim, at)
-            for lane in self.lanes.values()
-            if lane.phase is Phase.OPEN and not lane.draining and not lane.mending
-            for topic, at in lane.positions(self.hosted).items()
-        }
-        claims = {place: claim for place, (claim, _) in wanted.items()}
-        if claims != self._following:
-            self._following = claims
-            self.out.append(Follow(wanted))

@@ -1,0 +1,68 @@
+"""Which partitions are read, from where on, and which not for now (lane_rules 7, 22)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from libs.ledger.lane import Phase
+from libs.ledger.protocol import ControlSeen, FetchFailed, Follow, Records
+
+if TYPE_CHECKING:
+    from libs.ledger.worker import Worker
+
+
+def follow(worker: Worker) -> None:
+    """Say what is to be read, whenever that changes: all of it, since the client forgets positions."""
+    wanted = {
+        (topic, lane.number): (lane.claim, at)
+        for lane in worker.lanes.values()
+        if lane.phase is Phase.OPEN and not lane.draining and not lane.mending
+        for topic, at in lane.positions(worker.hosted).items()
+    }
+    claims = {place: claim for place, (claim, _) in wanted.items()}
+    if claims != worker.following:
+        worker.following = claims
+        worker.out.append(Follow(wanted))
+
+
+def paused(worker: Worker) -> set[tuple[str, int]]:
+    """Partitions that must not be fetched now: enough of them waits."""
+    most = worker.limits.queue_max
+    return {
+        (topic, lane.number)
+        for lane in worker.lanes.values()
+        if len(lane.queue) >= most
+        for topic in lane.fetch_next
+        if lane.queue.waiting(topic) >= most
+    }
+
+
+def on_records(worker: Worker, answer: Records) -> None:
+    """Records have come; those that were fetched twice are dropped."""
+    lane = worker.current(answer.lane, answer.claim)
+    if lane is None or lane.phase is not Phase.OPEN:
+        return
+    at = lane.fetch_next.get(answer.topic)
+    new = [record for record in answer.records if at is None or record.offset >= at]
+    if new:
+        lane.queue.extend(answer.topic, new)
+        lane.fetch_next[answer.topic] = new[-1].offset + 1
+
+
+def on_fetch_failed(worker: Worker, answer: FetchFailed) -> None:
+    """The log is shorter than our position: the checks of a new claim find out why."""
+    lane = worker.current(answer.lane, answer.claim)
+    if lane is not None and lane.phase is Phase.OPEN:
+        worker.fail(lane, "FETCH_FAILED", answer.text)
+
+
+def on_control(worker: Worker, answer: ControlSeen) -> None:
+    """The control view moved, or its freshness changed: work that waits for a switch is looked at again."""
+    if worker.control is not None and answer.view.seq < worker.control.seq:
+        return  # what is in force never steps back
+    changed = worker.control is None or answer.view.seq != worker.control.seq or answer.fresh != worker.control_fresh
+    worker.control, worker.control_fresh = answer.view, answer.fresh
+    if changed and answer.fresh:
+        for lane in worker.lanes.values():
+            if lane.phase is Phase.OPEN:
+                lane.wake_ready(worker.hosted)
