@@ -113,7 +113,7 @@ STEPS = st.one_of(
     soft=st.none() | st.integers(0, 300),
     steps=st.lists(STEPS, max_size=40),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_no_story_breaks_the_law(stripes: int, hard: int, soft: int | None, steps: list[Any]) -> None:
     books = Books(stripes, hard, soft)
     for name, *arguments in steps:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import rfc8785
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.contracts import events as e
@@ -25,6 +25,7 @@ OBJECTS = st.dictionaries(st.text(max_size=6), VALUES, max_size=5)
 
 
 @given(OBJECTS)
+@settings(max_examples=40, deadline=None)
 def test_canonical_bytes_are_those_of_the_reference(value: dict[str, Any]) -> None:
     assert canonical(value) == rfc8785.dumps(value)
 
@@ -36,12 +37,14 @@ def test_keys_are_sorted_by_utf16_units() -> None:
 
 
 @given(OBJECTS)
+@settings(max_examples=40, deadline=None)
 def test_a_canonical_text_reads_back_to_itself(value: dict[str, Any]) -> None:
     once = read_object(json.dumps(value))
     assert read_object(once.text) == once
 
 
 @given(OBJECTS)
+@settings(max_examples=40, deadline=None)
 def test_spacing_and_order_do_not_count(value: dict[str, Any]) -> None:
     backwards = dict(reversed(value.items()))
     assert read_object(json.dumps(value, indent=3)).text == read_object(json.dumps(backwards)).text

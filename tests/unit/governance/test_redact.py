@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.governance.paths import covers, leaves, select, select_text
@@ -46,6 +46,7 @@ def test_arrays_are_cut_at_ten_and_long_texts_too() -> None:
 
 
 @given(st.dictionaries(st.text(min_size=1), st.text() | st.lists(st.text(max_size=600), max_size=30), max_size=40))
+@settings(max_examples=30, deadline=None)
 def test_a_display_is_bounded(arguments: dict[str, Any]) -> None:
     assert len(display(arguments)) <= 2 * DISPLAY_MAX
 
