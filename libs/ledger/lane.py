@@ -244,7 +244,7 @@ class Lane:
         return LaneView(
             lane=self.number,
             parts={n: (p.out_seq, p.out_hash, p.cursors, p.next_side) for n, p in self.parts.items()},
-            parked={n: {key: len(items) for key, items in p.parked.items()} for n, p in self.parts.items()},
+            parked={n: {key: items[-1].n + 1 for key, items in p.parked.items()} for n, p in self.parts.items()},
             open_effects=frozenset(self.effects),
             free=free,
             scopes=self.scopes,

@@ -17,7 +17,7 @@ class LaneView:
 
     lane: int
     parts: Mapping[str, tuple[int, bytes, Mapping[str, Cursor], int]]  # out_seq, out_hash, cursors, next side id
-    parked: Mapping[str, Mapping[bytes, int]]  # how many inputs wait, per service and key
+    parked: Mapping[str, Mapping[bytes, int]]  # the next number of a waiting input, per service and key
     open_effects: frozenset[bytes]
     free: Mapping[str, int]  # effect class -> how many may still be dispatched
     scopes: Mapping[str, Mapping[int, ScopeRow]]
