@@ -29,7 +29,7 @@ from libs.testkit.system import System
 
 AGENTS = 4
 HARD_MICROS = 10**15
-EFFECTS_MAX_OPAQUE = 256
+EFFECTS_MAX_OPAQUE = 1_000
 PATIENCE_S = 120.0  # beyond the load's own time
 STATUS_S = 60.0
 SAMPLED_FROM = 50_000  # with more deeds, the stages of every 16th are enough
