@@ -33,6 +33,7 @@ class PartitionReport:
     partition: int
     events: int = 0
     repeats: int = 0
+    early: int = 0  # events that stand before their predecessors: a lost tail was published again behind them
     last_seq: int = 0
     last_hash: bytes = bytes(32)
     broken: str = ""
@@ -56,12 +57,22 @@ class LedgerReport:
 
 
 class ChainReader:
-    """Applies one partition's records by the reader's rule and gives the facts that are new."""
+    """Applies one partition's records by the reader's rule and gives the facts that are new: what comes too early is
+    passed over until its predecessors are there, for then it comes again (lane_rules 8, 11)."""
 
     def __init__(self, topic: str, partition: int) -> None:
         self.report = PartitionReport(topic, partition)
         self._cursor = Cursor()
         self._hashes: list[bytes] = []  # of every seq, to compare repeats with the first copy
+        self._early: dict[int, tuple[int, bytes]] = {}  # offset and hash by seq, while their predecessors are missing
+
+    @property
+    def missing(self) -> str:
+        """'' when no event is missing so far, else which. At the end of a partition that means loss."""
+        if not self._early:
+            return ""
+        seq = min(self._early)
+        return f"offset {self._early[seq][0]}: seq {seq} follows {self._cursor.last_seq}: events are missing"
 
     def take(self, offset: int, value: bytes) -> bytes | None:
         """The hash of an event that is new; None for a repeat, or when the chain is broken (see `report`)."""
@@ -76,6 +87,9 @@ class ChainReader:
         digest = event_hash(value)
         match look(self._cursor, seq, prev_hash):
             case Seen.APPLY:
+                if self._early.pop(seq, (0, digest))[1] != digest:
+                    report.broken = f"offset {offset}: other bytes under seq {seq} than before: tampering or a fork"
+                    return None
                 self._cursor = Cursor(seq, digest)
                 self._hashes.append(digest)
                 report.events, report.last_seq, report.last_hash = report.events + 1, seq, digest
@@ -85,7 +99,9 @@ class ChainReader:
                 if self._hashes[seq - 1] != digest:
                     report.broken = f"offset {offset}: other bytes under seq {seq} than before: tampering or a fork"
             case Seen.GAP:
-                report.broken = f"offset {offset}: seq {seq} follows {self._cursor.last_seq}: events are missing"
+                report.early += 1
+                if self._early.setdefault(seq, (offset, digest))[1] != digest:
+                    report.broken = f"offset {offset}: other bytes under seq {seq} than before: tampering or a fork"
             case Seen.HALT:
                 report.broken = f"offset {offset}: seq {seq} does not continue the chain: its predecessor was changed"
         return None
@@ -130,6 +146,7 @@ async def verify_ledger(
                     digest = reader.take(offset, value)
                     if digest is not None and each is not None:
                         _decode(reader, topic, offset, value, each)
+                reader.report.broken = reader.report.broken or reader.missing
                 report.partitions.append(reader.report)
     finally:
         await kafka.stop(client)

@@ -13,15 +13,17 @@ from pathlib import Path
 from libs.runtime import devkeys
 from libs.stack.databases import create_database
 from libs.stack.errors import StackError
+from libs.stack.moving import move
 from libs.stack.shapes import SHAPES, Plan
 from libs.stack.stack import Endpoints
 from libs.stack.topics import LANES, create_topics
 
 
 async def prepare(ends: Endpoints, plan: Plan) -> None:
-    """Makes what is missing and checks what is there."""
+    """Makes what is missing, checks what is there, and brings the tables along when the shape has changed."""
     databases = (create_database(ends.postgres_dsn, name) for name in plan.databases)
     await asyncio.gather(create_topics(ends.kafka_bootstrap, plan.lanes), *databases)
+    await move(ends.postgres_dsn, plan.shape)
 
 
 def main(arguments: list[str]) -> int:

@@ -63,7 +63,8 @@ class Witness:
     @property
     def broken(self) -> list[str]:
         """Chains that do not fit."""
-        return [f"{t}/{n}: {r.report.broken}" for (t, n), r in self.readers.items() if r.report.broken]
+        found = {place: reader.report.broken or reader.missing for place, reader in self.readers.items()}
+        return [f"{topic}/{n}: {text}" for (topic, n), text in found.items() if text]
 
     @property
     def repeats(self) -> int:
