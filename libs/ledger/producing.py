@@ -42,7 +42,7 @@ class Appender:
                     first = acked.offset if first < 0 else first
                     last = acked.offset + len(chunk) - 1
         except FAILURES as error:
-            if isinstance(error, asyncio.CancelledError) and (task := asyncio.current_task()) and task.cancelling():
+            if _by_us(error):
                 raise
             return self._failed(action, f"{type(error).__name__}: {error}")
         end = action.records[-1]
@@ -71,11 +71,17 @@ class Appender:
             error = f"{type(cause).__name__}: {cause}"
         return SidesAcked(action.lane, action.claim, action.service, done, error)
 
-    async def send(self, topic: str, partition: int, key: bytes, value: bytes) -> None:
-        """Append one record and wait for its ack, within the limit. Raises KafkaError or TimeoutError."""
-        async with asyncio.timeout(self._settings.kafka_timeout_ms / 1000):
-            producer = await self._producer(None)
-            await producer.send_and_wait(topic, value, key=key, partition=partition)
+    async def send(self, topic: str, partition: int, key: bytes, value: bytes) -> str:
+        """Append one record and wait for its ack, within the limit: '' when it is there, else why that is not known."""
+        try:
+            async with asyncio.timeout(self._settings.kafka_timeout_ms / 1000):
+                producer = await self._producer(None)
+                await producer.send_and_wait(topic, value, key=key, partition=partition)
+        except FAILURES as error:
+            if _by_us(error):
+                raise
+            return f"{type(error).__name__}: {error}"
+        return ""
 
     def drop(self) -> None:
         """Throw the shared producer away; the next publish makes a new one."""
@@ -116,6 +122,12 @@ class Appender:
         task = asyncio.create_task(end())
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
+
+
+def _by_us(error: BaseException) -> bool:
+    """Is it a cancellation that we asked for? The library also cancels itself at times, when a broker goes away."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
 
 
 def _chunks(records: Sequence[OutRecord]) -> Iterator[Sequence[OutRecord]]:

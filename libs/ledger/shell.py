@@ -8,8 +8,6 @@ import os
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
-from aiokafka.errors import KafkaError
-
 from libs.contracts.events import AnswerStatus, FailureCategory, ToolAnswer
 from libs.ledger.lane import Phase
 from libs.ledger.producing import Appender
@@ -304,11 +302,9 @@ class Shell:
         return answer
 
     async def _send_late(self, action: SendLate) -> Answer:
-        try:
-            value = self.encode_late(action.result)
-            await self.appender.send("commands", action.lane, action.result.key, value)
-        except (KafkaError, OSError, TimeoutError) as error:
-            self._log.warning("a late result could not be sent, again in a second", error=repr(error))
+        value = self.encode_late(action.result)
+        if error := await self.appender.send("commands", action.lane, action.result.key, value):
+            self._log.warning("a late result could not be sent, again in a second", error=error)
             await asyncio.sleep(1)
             return LateSent(action.lane, action.result, False)
         return LateSent(action.lane, action.result, True)

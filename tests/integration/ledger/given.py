@@ -39,6 +39,7 @@ from libs.runtime.clock import boottime_ms, wall_micros
 from libs.runtime.settings import KafkaSettings, load
 from libs.testkit.samples import envelope
 
+Answer = Committed | CommitRefused | CommitUnknown
 LANES = 4096  # each test takes lanes of its own
 LEASE_MS = 60_000
 
@@ -96,7 +97,7 @@ class Owner:
         assert isinstance(answer, Claimed), answer
         return answer.rows
 
-    async def commit(self, *changes: RowChange, beta: Sequence[RowChange] = ()) -> Committed | CommitRefused | CommitUnknown:
+    async def commit(self, *changes: RowChange, beta: Sequence[RowChange] = ()) -> Answer:
         """Write what a round decided for alpha, and for beta."""
         return await self.store.commit(Commit(1, {"alpha": list(changes), "beta": list(beta)}), wall_micros())
 
@@ -172,6 +173,7 @@ class Outsider:
 
     async def waits(self, name: str) -> None:
         """Until a connection of this application waits for a lock."""
+
         async def blocked() -> bool:
             statement = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND wait_event_type = 'Lock'"
             return bool(await self.connection.fetchval(statement, name))
@@ -192,13 +194,16 @@ async def outsider(dsn: str) -> AsyncIterator[Outsider]:
 
 async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 10.0) -> None:
     """Until it is true; a test that waits for ever says nothing."""
-    async with asyncio.timeout(seconds):
-        while not await holds():
-            await asyncio.sleep(0.01)
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    while not await holds():
+        assert loop.time() < deadline, f"not so after {seconds} s"
+        await asyncio.sleep(0.01)
 
 
 # ---------------------------------------------------------------- the log, from outside
 
+LOG_LANES = 8
 LEDGER = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1", "max.message.bytes": "1048576"}
 
 
@@ -218,10 +223,10 @@ class Log:
     def __init__(self, bootstrap: str, admin: AIOKafkaAdminClient) -> None:
         self.settings, self.admin = log_settings(bootstrap), admin
 
-    async def make(self, *topics: str, partitions: int = 2, **settings: str) -> None:
+    async def make(self, *topics: str, **settings: str) -> None:
         """Create topics fit for a ledger, but for these settings; back when each partition has a leader."""
         configs = LEDGER | {name.replace("_", "."): value for name, value in settings.items()}
-        await self.admin.create_topics([NewTopic(topic, partitions, 1, topic_configs=configs) for topic in topics])
+        await self.admin.create_topics([NewTopic(topic, LOG_LANES, 1, topic_configs=configs) for topic in topics])
 
         async def led() -> bool:
             found = await self.admin.describe_topics(list(topics))

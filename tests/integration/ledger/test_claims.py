@@ -140,7 +140,9 @@ async def test_a_claim_sees_what_the_owner_before_it_committed_at_the_last_momen
     unlock = await in_the_way("alpha", lane)
     waiting = Waiting(WaitKind.TIMER, 1, 5, "why", "role")
     late = asyncio.create_task(
-        first.commit(change(rows["alpha"], lane, records, work={bytes(16): waiting}, published=published(records[0], 3)))
+        first.commit(
+            change(rows["alpha"], lane, records, work={bytes(16): waiting}, published=published(records[0], 3))
+        )
     )
     await db.waits(f"{first.name}/rounds")
     claim = asyncio.create_task(second.claim(lane))
