@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -80,3 +81,17 @@ async def log(servers: Servers) -> AsyncIterator[Log]:
     """The log as an operator sees it."""
     async with operator(servers.kafka_bootstrap) as one:
         yield one
+
+
+@pytest.fixture
+async def silent() -> AsyncIterator[str]:
+    """A broker that accepts connections and never answers."""
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(1024):
+            pass
+        writer.close()
+
+    server = await asyncio.start_server(listen, "127.0.0.1", 0)
+    yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server.close()

@@ -1,4 +1,4 @@
-"""Rules 13, 15, 20 and 23 on the real log: how stored bytes get there, and what a failure leaves behind."""
+"""Rules 13, 15 and 23 on the real log: how stored bytes get there, and what a failure leaves behind."""
 
 from __future__ import annotations
 
@@ -9,27 +9,17 @@ from typing import Any
 
 import pytest
 
-from libs.contracts.events import AnswerStatus, FailureCategory, LateResult, ToolAnswer
-from libs.ledger.codec import CATALOGUE
 from libs.ledger.producing import BATCH_BYTES_MAX, Appender
 from libs.ledger.protocol import (
     Acked,
-    LateSent,
     OutRecord,
     Publish,
     PublishFailed,
     PublishSide,
-    SendLate,
     SideRecord,
 )
-from libs.ledger.reading import Checker, Follower
-from libs.ledger.records import decode_fact, encode_late
-from libs.ledger.service import Result
-from libs.ledger.shell import Outside, Shell
-from libs.ledger.worker import Limits, Tools, Worker
 from libs.runtime import kafka
-from libs.runtime.telemetry import Metrics
-from tests.integration.ledger.given import ALPHA, Log, Owner, a_topic, chain, hosted, log_settings, until
+from tests.integration.ledger.given import Log, a_topic, chain, log_settings, until
 from tests.servers import Servers
 
 pytestmark = [pytest.mark.integration, pytest.mark.rule(13)]
@@ -80,20 +70,6 @@ async def appender(servers: Servers) -> AsyncIterator[Appender]:
     one = Appender(log_settings(servers.kafka_bootstrap), "appender")
     yield one
     await one.close()
-
-
-@pytest.fixture
-async def silent() -> AsyncIterator[str]:
-    """A broker that accepts connections and never answers."""
-
-    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while await reader.read(1024):
-            pass
-        writer.close()
-
-    server = await asyncio.start_server(listen, "127.0.0.1", 0)
-    yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    server.close()
 
 
 def to(topic: str, records: list[OutRecord], lane: int = 0, own: bool = False) -> Publish:
@@ -218,68 +194,3 @@ async def test_forwards_are_appended_where_they_belong_and_named_once_they_are_t
     assert (list(answer.ids), answer.error, answer.claim) == ([4, 5, 6], "", 7)
     assert [(r.key, r.value) for r in await log.read(topic, 0)] == [(b"key", b"\0"), (None, b"\2")]
     assert [(r.key, r.value) for r in await log.read(topic, 1)] == [(b"key", b"\1")]
-
-
-# ---------------------------------------------------------------- rule 20: late results
-
-LATE = Result(
-    bytes(range(16)), 2,
-    ToolAnswer(
-        status=AnswerStatus.SUCCEEDED, started_at=5, duration_ms=9, code="", reason="",
-        category=FailureCategory.TRANSIENT,
-    ),
-)  # fmt: skip
-
-
-def a_shell(dsn: str, bootstrap: str, timeout_ms: int) -> Shell:
-    """The loop of a worker whose log is at `bootstrap`; it owns nothing."""
-    settings, services, owner = log_settings(bootstrap, timeout_ms), hosted(ALPHA), Owner(dsn)
-    tools = Tools(decode=decode_fact, decode_unpark=lambda _: None, world={}, stopped_by=lambda *_: "")
-    worker = Worker(services, Limits(lanes=2), tools, owner.token)
-    outside = Outside(Metrics(), None, lambda result: encode_late(result, 77))
-    return Shell(
-        worker, owner.store, Appender(settings, "late"), Follower(settings, "late", worker.paused),
-        Checker(settings, "late", services, owner.store.kept), outside,
-    )  # fmt: skip
-
-
-async def answers_of(shell: Shell, action: SendLate, monkeypatch: pytest.MonkeyPatch) -> LateSent:
-    """Carry an action out; the answer."""
-    came: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-    monkeypatch.setattr(shell, "post", came.set_result)
-    shell._perform([action])
-    answer = await asyncio.wait_for(came, 10)
-    assert isinstance(answer, LateSent)
-    return answer
-
-
-@pytest.mark.rule(20)
-async def test_a_late_result_goes_to_the_commands_of_its_lane_for_whoever_owns_it(
-    rows: str, servers: Servers, log: Log, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if (await log.admin.describe_topics(["commands"]))[0]["error_code"]:
-        await log.make("commands")
-    before = len(await log.read("commands", 1))
-    shell = a_shell(rows, servers.kafka_bootstrap, 10_000)
-    for _ in range(2):
-        answer = await answers_of(shell, SendLate(1, LATE), monkeypatch)
-        assert answer == LateSent(1, LATE, True)
-    first, second = (await log.read("commands", 1))[before:]
-    assert first.key == LATE.key and first.value == second.value, "the same result is the same command"
-    body = CATALOGUE.decode_message(first.value, "commands")
-    assert isinstance(body, LateResult)
-    assert (body.intent_id, body.attempt, body.answer) == (LATE.key, 2, LATE.answer)
-    await shell.appender.close()
-
-
-@pytest.mark.rule(20)
-@pytest.mark.parametrize("broker", ["silent", "gone"])
-async def test_a_late_result_that_cannot_be_sent_is_kept_and_ends_nothing(
-    rows: str, silent: str, monkeypatch: pytest.MonkeyPatch, broker: str
-) -> None:
-    ended: list[int] = []
-    monkeypatch.setattr("os._exit", ended.append)
-    shell = a_shell(rows, silent if broker == "silent" else "127.0.0.1:1", 300)
-    assert await answers_of(shell, SendLate(1, LATE), monkeypatch) == LateSent(1, LATE, False)
-    assert not ended
-    await shell.appender.close()

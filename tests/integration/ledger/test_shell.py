@@ -1,0 +1,144 @@
+"""Rules 17 and 20 in the shell: the last look before the first byte, and results that come too late."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+import msgspec
+import pytest
+
+from libs.contracts.events import AnswerStatus, FailureCategory, LateResult, ToolAnswer
+from libs.ledger.codec import CATALOGUE
+from libs.ledger.lane import Phase
+from libs.ledger.producing import Appender
+from libs.ledger.protocol import Action, Call, Finished, LateSent, SendLate
+from libs.ledger.reading import Checker, Follower
+from libs.ledger.records import decode_fact, encode_late
+from libs.ledger.service import Effect, Result
+from libs.ledger.shell import Outside, Shell
+from libs.ledger.worker import Limits, Tools, Worker
+from libs.runtime.clock import boottime_ms
+from libs.runtime.telemetry import Metrics
+from tests.integration.ledger.given import ALPHA, Log, Owner, hosted, log_settings
+from tests.servers import Servers
+
+pytestmark = [pytest.mark.integration]
+LANE, CLAIM = 1, 5
+ANSWER = ToolAnswer(
+    status=AnswerStatus.SUCCEEDED, started_at=5, duration_ms=9, code="", category=FailureCategory.TRANSIENT, reason=""
+)
+
+
+def late() -> Result:
+    """A result that nobody else has."""
+    return Result(secrets.token_bytes(16), 2, ANSWER)
+
+
+class Looking:
+    """A tool that takes its time until the first byte, and looks before it."""
+
+    def __init__(self) -> None:
+        self.called, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def connect(self, effects: Sequence[Effect]) -> tuple[list[Effect], list[tuple[Effect, ToolAnswer]]]:
+        return list(effects), []
+
+    async def call(self, effect: Effect, guard: Callable[[], bool]) -> ToolAnswer:
+        self.called.set()
+        await self.go_on.wait()
+        if guard():
+            return ANSWER
+        return msgspec.structs.replace(ANSWER, status=AnswerStatus.NOT_SENT, code="NOT_OWNER")
+
+
+Made = Callable[..., Shell]
+
+
+@pytest.fixture
+async def shell(rows: str) -> AsyncIterator[Made]:
+    """Makes loops of a worker whose log is at `bootstrap`; they own nothing."""
+    made: list[Shell] = []
+
+    def make(bootstrap: str, timeout_ms: int = 10_000, tools: Any = None) -> Shell:
+        settings, services, owner = log_settings(bootstrap, timeout_ms), hosted(ALPHA), Owner(rows)
+        pure = Tools(decode=decode_fact, decode_unpark=lambda _: None, world={}, stopped_by=lambda *_: "")
+        worker = Worker(services, Limits(lanes=2), pure, owner.token)
+        outside = Outside(Metrics(), tools, lambda result: encode_late(result, 77))
+        follower = Follower(settings, "shell", worker.paused)
+        checker = Checker(settings, "shell", services, owner.store.kept)
+        made.append(Shell(worker, owner.store, Appender(settings, "shell"), follower, checker, outside))
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.appender.close()
+
+
+def carry_out(one: Shell, action: Action, monkeypatch: pytest.MonkeyPatch) -> asyncio.Future[Any]:
+    """The answer that will come."""
+    came: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    monkeypatch.setattr(one, "post", came.set_result)
+    one._perform([action])
+    return came
+
+
+@pytest.mark.rule(17)
+@pytest.mark.parametrize("what", ["ours", "run out", "claimed again", "lost"])
+async def test_the_lease_is_looked_at_when_the_first_byte_is_about_to_leave(
+    shell: Made, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    tool = Looking()
+    one = shell("127.0.0.1:1", tools=tool)
+    lane = one.worker.lanes[LANE]
+    lane.phase, lane.claim, lane.lease_end_boot_ms = Phase.OPEN, CLAIM, boottime_ms() + 60_000
+    effect = Effect(b"k" * 16, 1, "t", "s", "{}", "OPAQUE", 5_000, 1 << 60, "acme", "", "c")
+    answer = carry_out(one, Call(LANE, CLAIM, effect), monkeypatch)
+    await tool.called.wait()
+    match what:
+        case "run out":
+            lane.lease_end_boot_ms = boottime_ms() + one.worker.limits.margin_ms - 1
+        case "claimed again":
+            lane.claim += 1
+        case "lost":
+            lane.phase = Phase.FREE
+        case _:
+            pass
+    tool.go_on.set()
+    finished = await asyncio.wait_for(answer, 5)
+    assert isinstance(finished, Finished)
+    wanted = AnswerStatus.SUCCEEDED if what == "ours" else AnswerStatus.NOT_SENT
+    assert finished.result.answer.status is wanted
+
+
+@pytest.mark.rule(20)
+async def test_a_late_result_goes_to_the_commands_of_its_lane_for_whoever_owns_it(
+    shell: Made, servers: Servers, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if (await log.admin.describe_topics(["commands"]))[0]["error_code"]:
+        await log.make("commands")
+    one, result = shell(servers.kafka_bootstrap), late()
+    for _ in range(2):
+        answer = await carry_out(one, SendLate(LANE, result), monkeypatch)
+        assert answer == LateSent(LANE, result, True)
+    first, second = [r for r in await log.read("commands", LANE) if r.key == result.key]
+    assert first.value == second.value, "the same result is the same command"
+    body = CATALOGUE.decode_message(first.value, "commands")
+    assert isinstance(body, LateResult)
+    assert (body.intent_id, body.attempt, body.answer) == (result.key, 2, ANSWER)
+
+
+@pytest.mark.rule(20)
+@pytest.mark.parametrize("broker", ["silent", "gone"])
+async def test_a_late_result_that_cannot_be_sent_is_kept_and_ends_nothing(
+    shell: Made, silent: str, monkeypatch: pytest.MonkeyPatch, broker: str
+) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr("os._exit", ended.append)
+    one, result = shell(silent if broker == "silent" else "127.0.0.1:1", timeout_ms=300), late()
+    assert await asyncio.wait_for(carry_out(one, SendLate(LANE, result), monkeypatch), 8) == LateSent(
+        LANE, result, False
+    )
+    assert not ended
