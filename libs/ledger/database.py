@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from contextlib import suppress
 from importlib.resources import files
 from typing import Any
 
 import asyncpg
 
+MIGRATE_S = 60.0
 CONNECT_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
 
 
@@ -81,7 +83,7 @@ class Line:
 async def migrate(dsn: str, schemas: list[str]) -> None:
     """Create or bring up to date the schemas of these services. Safe to run by several processes at once: an advisory
     lock makes them take turns. Numbered files run once each; `002_functions.sql` and later replace what is there."""
-    connection = await asyncpg.connect(dsn)
+    connection = await asyncpg.connect(dsn, timeout=MIGRATE_S, command_timeout=MIGRATE_S)
     try:
         await connection.execute("SELECT pg_advisory_lock(hashtext('deedbook.migrate'))")
         await connection.execute(
@@ -91,7 +93,8 @@ async def migrate(dsn: str, schemas: list[str]) -> None:
         for schema in schemas:
             await _migrate_schema(connection, schema)
     finally:
-        await connection.close()
+        with suppress(TimeoutError):  # a server that is gone never says good-bye, and must not keep us from starting
+            await connection.close(timeout=5)
 
 
 async def _migrate_schema(connection: asyncpg.Connection[Any], schema: str) -> None:
