@@ -9,7 +9,7 @@ that is refused is simply thrown away.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -54,7 +54,7 @@ class LaneBatch:
         view: LaneView,
         hosted: Hosted,
         states: Mapping[str, Mapping[bytes, Any]],
-        asked: Mapping[str, set[bytes]],
+        asked: Mapping[str, Container[bytes]],
         world: World,
     ) -> None:
         self.view, self.hosted, self._states, self._asked = view, hosted, states, asked
@@ -83,12 +83,17 @@ class LaneBatch:
 
     def _come_to_rest(self) -> None:
         budget = EVENTS_PER_INPUT_MAX * len(self.hosted.services) + len(self._queue)
+        emitted: dict[tuple[str, bytes], int] = {}
         while self._queue:
             service, item = self._queue.popleft()
             if budget == 0:
-                raise KeyBroken(service.name, key_of(item))
+                raise KeyBroken(*max(emitted, key=lambda place: emitted[place]))
             budget -= 1
+            before = self.parts[service.name].out_seq
             self._one(service, item)
+            if self.parts[service.name].out_seq > before:
+                place = (service.name, key_of(item))
+                emitted[place] = emitted.get(place, 0) + 1
 
     def feed_fact(self, service: Service, offset: int, fact: Fact) -> None:
         """A chained record that the reader's rule says to apply."""

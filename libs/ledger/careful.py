@@ -1,7 +1,7 @@
 """Poison (flow.md decision 17): an input that kills the process costs at most three deaths, and then only its own key.
 
     death 1  nobody saw it coming. The next owner finds a lane that was not given back: it marks each batch first.
-    death 2  the mark names the inputs of the batch: the next owner decides these one at a time, each marked.
+    death 2  the mark names the inputs of the batch: until these have passed, all inputs are decided one at a time.
     death 3  the mark names one input: the next owner puts it aside without deciding it.
 
 A marked lane is alone in its round, so a death cannot be blamed on an innocent input of another lane. A commit
@@ -10,7 +10,7 @@ or a release takes the mark away.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -24,31 +24,30 @@ if TYPE_CHECKING:
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """What is about to be decided: the last offset per topic, and inputs that are no records, as `service/key`."""
+    """What is about to be decided: the last offset per topic, and inputs that are no records, as `service/key/kind`.
+    `poison`: what is known to kill and was not put aside yet, as `topic@offset` or `service/key`: whatever comes for
+    such a key is put aside, since a result that killed comes back as a recovery."""
 
     single: bool = False
     records: dict[str, int] = {}
     keys: list[str] = []
-
-    def names(self, record: Record) -> bool:
-        """Is this record meant (or, in a batch, may it be)?"""
-        last = self.records.get(record.topic)
-        return last is not None and (record.offset == last if self.single else record.offset <= last)
-
-    def names_key(self, entry: DirectItem) -> bool:
-        """Is this input meant?"""
-        return _place(entry) in self.keys
+    poison: list[str] = []
 
 
 @dataclass
 class Care:
-    """How careful a lane is: `left` inputs are still decided in marked batches; those in `suspects` one at a time;
-    the one in `poison` not at all."""
+    """How careful a lane is: `left` inputs are still decided in marked batches; while there are `suspects`, one at a
+    time; those in `poison` not at all."""
 
     left: int = 0
     suspects: Mark = field(default_factory=Mark)
-    poison: Mark = field(default_factory=Mark)
+    poison: list[str] = field(default_factory=list)
     marked: bool = False  # a mark of ours stands in the row: nothing else is decided before it is gone
+
+    @property
+    def suspicious(self) -> bool:
+        """Is somebody of the last batch still unproven?"""
+        return bool(self.suspects.records or self.suspects.keys)
 
 
 def care_at_claim(rows: Sequence[LaneRow], token: bytes, inputs_max: int) -> Care:
@@ -60,48 +59,65 @@ def care_at_claim(rows: Sequence[LaneRow], token: bytes, inputs_max: int) -> Car
         return Care(inputs_max if died else 0)
     mark = msgspec.json.decode(text, type=Mark)
     if mark.single and died:
-        return Care(inputs_max, poison=mark)
-    return Care(inputs_max, suspects=mark if mark.single or died else Mark())
+        known = [f"{topic}@{offset}" for topic, offset in mark.records.items()]
+        known += [place.rpartition("/")[0] for place in mark.keys]
+        return Care(inputs_max, poison=[*mark.poison, *known])
+    return Care(inputs_max, mark if mark.single or died else Mark(), list(mark.poison))
 
 
 def pick(care: Care, offered: Taken) -> tuple[Taken, Mark | None]:
     """Of what could be taken: what is decided now, and the mark to be written before (None: it is put aside)."""
-    heads = {record.topic: record for record in reversed(offered.raw)}
     for entry in offered.direct:
-        if care.poison.names_key(entry):
+        if _key(entry) in care.poison:
             return Taken(direct=[entry]), None
+    heads = {record.topic: record for record in reversed(offered.raw)}
     for record in heads.values():
-        if care.poison.names(record):
+        if _place(record) in care.poison:
             return Taken(raw=[record]), None
-    for entry in offered.direct:
-        if care.suspects.names_key(entry):
-            return Taken(direct=[entry]), Mark(True, keys=[_place(entry)])
-    for record in heads.values():
-        if care.suspects.names(record):
-            return Taken(raw=[record]), Mark(True, {record.topic: record.offset})
-    raw = [r for r in offered.raw if r.offset < care.poison.records.get(r.topic, r.offset + 1)]
+    if care.suspicious:
+        return _one(care, offered, heads)
+    raw, stopped = [], set()
+    for record in offered.raw:
+        if _place(record) in care.poison:
+            stopped.add(record.topic)
+        if record.topic not in stopped:
+            raw.append(record)
     last = {record.topic: record.offset for record in raw}
-    return Taken(offered.direct, raw=raw), Mark(False, last, [_place(entry) for entry in offered.direct])
+    return Taken(offered.direct, raw=raw), Mark(False, last, [_input(entry) for entry in offered.direct], care.poison)
+
+
+def _one(care: Care, offered: Taken, heads: Mapping[str, Record]) -> tuple[Taken, Mark | None]:
+    """One input alone, those of the batch that a process died of first."""
+    direct = sorted(offered.direct, key=lambda entry: _input(entry) not in care.suspects.keys)
+    records = sorted(heads.values(), key=lambda record: record.offset > care.suspects.records.get(record.topic, -1))
+    if direct and (_input(direct[0]) in care.suspects.keys or not records):
+        return Taken(direct=direct[:1]), Mark(True, {}, [_input(direct[0])], care.poison)
+    if not records:
+        return Taken(), None
+    return Taken(raw=records[:1]), Mark(True, {records[0].topic: records[0].offset}, [], care.poison)
 
 
 def is_poison(care: Care, taken: Taken) -> bool:
-    """Is this the input that killed its process?"""
-    return any(map(care.poison.names_key, taken.direct)) or any(map(care.poison.names, taken.raw))
+    """Is this an input that killed its process?"""
+    return any(_key(entry) in care.poison for entry in taken.direct) or any(
+        _place(record) in care.poison for record in taken.raw
+    )
 
 
 def passed(care: Care, taken: Taken) -> None:
     """A marked batch is committed, and the mark gone: its inputs are innocent, or put aside."""
     care.marked = False
-    if is_poison(care, taken):
-        care.poison = Mark()
     care.left = max(0, care.left - len(taken.direct) - len(taken.records))
-    gone = {_place(entry) for entry in taken.direct}
+    gone = {_key(entry) for entry in taken.direct}
+    seen = {_place(item.record) for item in taken.records}
     last = {item.record.topic: item.record.offset for item in taken.records}
-    care.suspects = Mark(
-        False,
-        {t: upto for t, upto in care.suspects.records.items() if last.get(t, -1) < upto},
-        [key for key in care.suspects.keys if key not in gone],
-    )
+    care.poison = [place for place in care.poison if place not in gone and place not in seen]
+    if care.left == 0:
+        care.suspects, care.poison = Mark(), []  # they have not come again
+        return
+    records = {t: upto for t, upto in care.suspects.records.items() if last.get(t, -1) < upto}
+    decided = {_input(entry) for entry in taken.direct}
+    care.suspects = Mark(False, records, [place for place in care.suspects.keys if place not in decided])
 
 
 def mark_text(mark: Mark) -> str:
@@ -109,6 +125,14 @@ def mark_text(mark: Mark) -> str:
     return msgspec.json.encode(mark).decode()
 
 
-def _place(entry: DirectItem) -> str:
+def _key(entry: DirectItem) -> str:
     service, key, _ = entry.mark
     return f"{service}/{key.hex()}"
+
+
+def _input(entry: DirectItem) -> str:
+    return f"{_key(entry)}/{type(entry.item).__name__}"
+
+
+def _place(record: Record) -> str:
+    return f"{record.topic}@{record.offset}"

@@ -32,7 +32,7 @@ class Round:
     takens: taking.Takens
     careful: bool = False
     step: Step = Step.LOAD
-    asked: dict[str, set[bytes]] = field(default_factory=dict)
+    asked: dict[str, dict[bytes, None]] = field(default_factory=dict)
     states: dict[str, dict[bytes, Any]] = field(default_factory=dict)
     scopes_full: set[str] = field(default_factory=set)
     broken: set[tuple[str, bytes]] = field(default_factory=set)

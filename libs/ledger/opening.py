@@ -63,7 +63,7 @@ def _claimed(worker: Worker, lane: Lane, answer: Claimed) -> None:
     inputs_max = worker.limits.batch_max * (1 + len(worker.hosted.readers))
     rows = list(answer.rows.values())
     lane.care = care_at_claim(rows, worker.token, inputs_max)
-    if lane.care.poison.single or lane.care.suspects.records or lane.care.suspects.keys:
+    if lane.care.poison or lane.care.suspicious:
         text = "; ".join(row.suspect for row in rows if row.suspect)
         worker.out.append(Alarm(lane.number, "SUSPECT", f"a process died while it decided on {text}"))
     worker.out.append(Check(lane.number, lane.claim, dict(answer.rows)))

@@ -70,7 +70,7 @@ def on_suspected(worker: Worker, answer: Suspected) -> None:
 
 
 def _load(worker: Worker, round_: Round) -> None:
-    round_.asked = {service.name: set() for service in worker.hosted.services}
+    round_.asked = {service.name: {} for service in worker.hosted.services}
     round_.states = {service.name: {} for service in worker.hosted.services}
     for _, taken in round_.takens.values():
         for name, keys in taking.keys_of(worker, taken).items():

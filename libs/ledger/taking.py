@@ -37,7 +37,7 @@ def take_carefully(worker: Worker) -> tuple[Takens, careful.Mark | None] | None:
     but not while a mark stands: what dies then would be blamed on the wrong input."""
     wary = [lane for lane in worker.lanes.values() if lane.care.left and _has_work(worker, lane)]
     marked = [lane for lane in wary if lane.care.marked]
-    worker.careful_turn = bool(marked) or not worker.careful_turn
+    worker.careful_turn = bool(marked) or (bool(wary) and not worker.careful_turn)
     for lane in (marked or wary) if worker.careful_turn else ():
         taken, mark = careful.pick(lane.care, _offer(worker, lane, worker.batch_limit))
         if lane.phase is Phase.OPEN and (taken.direct or taken.raw):
@@ -157,13 +157,13 @@ def _unprepared(worker: Worker, raw: list[Record]) -> list[RecordItem]:
     return [RecordItem(r, fact=worker.tools.decode(r.topic, r.value) if r.topic in chained else None) for r in raw]
 
 
-def keys_of(worker: Worker, taken: Taken) -> dict[str, set[bytes]]:
+def keys_of(worker: Worker, taken: Taken) -> dict[str, dict[bytes, None]]:
     """Whose states the batch may touch: the key of each input, in every service that can be reached from it."""
-    asked: dict[str, set[bytes]] = {service.name: set() for service in worker.hosted.services}
+    asked: dict[str, dict[bytes, None]] = {service.name: {} for service in worker.hosted.services}
 
     def reach(service: Service, key: bytes) -> None:
         for name in worker.hosted.downstream[service.name]:
-            asked[name].add(key)
+            asked[name][key] = None
 
     for entry in taken.direct:
         reach(entry.service, key_of(entry.item))

@@ -96,7 +96,7 @@ class Bench:
         """Wait for an action that is held back, and take it."""
         self.until(lambda: any(isinstance(action, kind) for action in self.process.held))
         found = next(action for action in self.process.held if isinstance(action, kind))
-        self.process.held.remove(found)  # type: ignore[arg-type]
+        self.process.held.remove(found)
         return found
 
     def has_held(self, kind: type) -> bool:
@@ -123,7 +123,9 @@ class Bench:
 
     # -- the world around
 
-    def order(self, n: int = 0, amount: int = 50, effect_class: str = "READ_ONLY", lane: int = 0, **given: Any) -> bytes:
+    def order(
+        self, n: int = 0, amount: int = 50, effect_class: str = "READ_ONLY", lane: int = 0, **given: Any
+    ) -> bytes:
         """Submit an intent of this lane; gives its key."""
         key = key_of(n, lane, self.world.lanes)
         self.world.submit(Order(key, amount, effect_class, given.pop("expires_at", EXPIRES), "content"), **given)

@@ -358,8 +358,7 @@ class Process:
                     whole = service.name in action.full or row.published.seq == 0
                     tails[service.name] = list(heads if whole else heads[row.published.offset :])
                     kept[service.name] = self.world.database.kept(service.name, action.lane)
-            limits = dict.fromkeys(hosted.written, 1 << 20)
-            return Checked(action.lane, action.claim, anchors, tails, kept, limits)
+            return Checked(action.lane, action.claim, anchors, tails, kept, self.world.limits(hosted))
 
         def away() -> None:
             self.take(Checked(action.lane, action.claim, {}, {}, {}, {}, "the broker does not answer"))

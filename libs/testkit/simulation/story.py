@@ -34,6 +34,7 @@ class Report:
     trace: list[str]
     windows: int = 0
     in_doubt: int = 0
+    alarms: frozenset[str] = frozenset()
 
 
 class Story:
@@ -65,8 +66,9 @@ class Story:
             self._check_end()
         except (Violated, AssertionError) as error:
             violated = f"{type(error).__name__}: {error}"
+        codes = frozenset(code for code, _ in world.alarms)
         events = sum(len(p.first) for p in world.log.partitions.values())
-        return Report(self.seed, violated, steps, events, world.clock.trace, world.tool.windows, self.in_doubt)
+        return Report(self.seed, violated, steps, events, world.clock.trace, world.tool.windows, self.in_doubt, codes)
 
     # -- the beginning
 

@@ -47,9 +47,7 @@ class Control:
 class World:
     """Everything there is."""
 
-    def __init__(
-        self, seed: int, shape: str, lanes: int, tracing: bool = False, kind: type[Process] = Process
-    ) -> None:
+    def __init__(self, seed: int, shape: str, lanes: int, tracing: bool = False, kind: type[Process] = Process) -> None:
         self.clock, self._kind = Clock(seed, tracing), kind
         self.shape, self.lanes = shape, lanes
         self.weather = Weather()
@@ -172,9 +170,8 @@ class World:
     def tell(self, kind: type[Any], key: bytes, **fields: Any) -> None:
         """Somebody gives a command."""
         self._count += 1
-        body = kind(
-            command_id=self._count.to_bytes(16), intent_id=key, principal=WHO, reason="because", issued_at=0, **fields
-        )
+        given = {"principal": WHO, "reason": "because", "issued_at": 0} | fields
+        body = kind(command_id=self._count.to_bytes(16), intent_id=key, **given)
         self.append("commands", lane_of(key, self.lanes), key, wire.message(body))
 
     def append(self, topic: str, number: int, key: bytes, value: bytes) -> None:
@@ -225,6 +222,10 @@ class World:
             return [records]
         cut = self.clock.random.randrange(1, len(records))
         return [records[:cut], records[cut:]]
+
+    def limits(self, hosted: Hosted) -> dict[str, int]:
+        """The largest value of each output."""
+        return dict.fromkeys(hosted.written, 1 << 20)
 
     # -- invariants, as things happen
 

@@ -34,9 +34,7 @@ def row(out_seq: int, published: Published) -> LaneRow:
 
 def tail(*seqs: int, start: int = 0, other: int = -1) -> list[TailRecord]:
     """Records with these numbers, from an offset on; `other` has bytes of its own."""
-    return [
-        TailRecord(start + n, seq, H[seq - 1], H[11] if seq == other else H[seq]) for n, seq in enumerate(seqs)
-    ]
+    return [TailRecord(start + n, seq, H[seq - 1], H[11] if seq == other else H[seq]) for n, seq in enumerate(seqs)]
 
 
 def kept(*seqs: int) -> dict[int, OutRecord]:
@@ -135,7 +133,9 @@ def test_one_mends_ones_own_tail_though_anothers_is_away() -> None:
     for name in whole:
         bench.world.lose_tail(f"ledger.{name}", 0, 2)
     bench.until(lambda: all(len(bench.log(f"ledger.{name}")) >= n for name, n in whole.items()), 10_000)
-    bench.until(lambda: all(p.worker.lanes[0].phase == "OPEN" and not p.worker.lanes[0].mending for p in bench.world.processes))
+    bench.until(
+        lambda: all(p.worker.lanes[0].phase == "OPEN" and not p.worker.lanes[0].mending for p in bench.world.processes)
+    )
     bench.order(5)
     bench.until(lambda: len(bench.names("outcome")) == 3)
 
@@ -157,7 +157,9 @@ def test_one_mends_ones_own_tail_though_anothers_is_away() -> None:
     ],
 )
 def test_the_output_ends_as_our_row_says(seqs: tuple[int, ...], other: int, verdict: Verdict) -> None:
-    found = check_output(TOPIC, row(5, Published(2, 3, H[3])), tail(*seqs, start=2, other=other), kept(1, 2, 3, 4, 5), False)
+    found = check_output(
+        TOPIC, row(5, Published(2, 3, H[3])), tail(*seqs, start=2, other=other), kept(1, 2, 3, 4, 5), False
+    )
     assert found.verdict is verdict
     if verdict is Verdict.OK:
         assert found.published == Published(2, 3, H[3])

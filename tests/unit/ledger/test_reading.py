@@ -174,7 +174,11 @@ def test_what_a_reader_has_not_read_yet_is_read_from_the_log_before_anything_new
     behind.rows[0].cursors = {}
     behind.states.clear()
     behind.outbox.clear()
-    behind.rows[0].out_seq, behind.rows[0].out_hash, behind.rows[0].published = 0, ZERO, type(behind.rows[0].published)()
+    behind.rows[0].out_seq, behind.rows[0].out_hash, behind.rows[0].published = (
+        0,
+        ZERO,
+        type(behind.rows[0].published)(),
+    )
     world.log.partitions.pop(("ledger.outcome", 0))
     for process in world.processes:
         process.kill()
@@ -186,7 +190,11 @@ def test_what_a_reader_has_not_read_yet_is_read_from_the_log_before_anything_new
     bench.hold(Commit)
     commit = bench.held(Commit)
     assert bench.lane.behind
-    assert [type(world.codec.decode("ledger.intake", r.value).body).__name__ for c in commit.changes["intake"] for r in c.records] == []
+    assert [
+        type(world.codec.decode("ledger.intake", r.value).body).__name__
+        for c in commit.changes["intake"]
+        for r in c.records
+    ] == []
     bench.hold().let(commit)
     bench.until(lambda: len(bench.names("outcome")) == 4)
     bench.until(lambda: not bench.lane.behind)

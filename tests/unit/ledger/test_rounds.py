@@ -73,13 +73,13 @@ def test_a_refused_scope_brings_fresh_rows_and_a_smaller_batch_and_drops_nothing
     bench = Bench().open().hold(Commit)
     key = bench.order(1)
     commit = bench.held(Commit)
-    (seen, row), = commit.changes["budget"][0].scopes
+    ((seen, row),) = commit.changes["budget"][0].scopes
     limit = bench.worker.batch_limit
     fresh = ScopeRow(row.scope, row.stripe, seen + 4, 1_000, 500, 0)
     bench.world.database.schemas["budget"].scopes[(row.scope, row.stripe)] = fresh
     bench.answer(CommitRefused(commit.round, scopes=(fresh,)))
     again = bench.held(Commit)
-    (seen, row), = again.changes["budget"][0].scopes
+    ((seen, row),) = again.changes["budget"][0].scopes
     assert (seen, row.version, row.pending_micros) == (fresh.version, fresh.version + 1, 550)
     assert bench.worker.batch_limit == limit // 2
     assert bench.lane.phase is Phase.OPEN
@@ -92,7 +92,10 @@ def test_two_lanes_of_one_commit_do_not_write_one_stripe() -> None:
     bench = Bench(lanes=2).open().hold(Commit)
     scope = "scope/0"
     bench.worker.pause_until_ms = bench.world.clock.boot_ms + 50
-    keys = [n for n in range(40) if key_of(n, 0, 2)[8] % 2 == 0][:1], [n for n in range(40) if key_of(n, 1, 2)[8] % 2 == 0][:1]
+    keys = (
+        [n for n in range(40) if key_of(n, 0, 2)[8] % 2 == 0][:1],
+        [n for n in range(40) if key_of(n, 1, 2)[8] % 2 == 0][:1],
+    )
     bench.world.database.schemas["budget"].scopes[(scope, 0)] = ScopeRow(scope, 0, 1, 500, 480, 0)
     bench.world.database.schemas["budget"].scopes[(scope, 1)] = ScopeRow(scope, 1, 1, 500, 480, 0)
     bench.order(keys[0][0], 30, lane=0)
