@@ -29,12 +29,26 @@ Writer = Callable[[T], bytes]
 BYTE = tuple(bytes((number,)) for number in range(256))
 
 
+# The events of a batch share most of their times and short texts (tenant, tool, topic, producer): what was read or
+# written lately is not worked out again. Bounded by number, and short by nature. A moment in microseconds takes eight
+# bytes (until 2106); such a number is known by exactly these bytes, and was checked when they were first read.
+KEPT_MAX = 8_192
+TIME_BYTES = 8
+_TIMES: dict[bytes, int] = {}
+_LONGS: dict[int, bytes] = {}
+_STRINGS: dict[str, bytes] = {}
+
+
 def read_long(value: bytes, at: int) -> tuple[int, int]:
     """A zig-zag varint in its shortest form, within 64 bits."""
     byte = value[at]
     at += 1
     if byte < 128:
         return (byte >> 1) ^ -(byte & 1), at
+    start = at - 1
+    known = _TIMES.get(value[start : start + TIME_BYTES])
+    if known is not None:
+        return known, start + TIME_BYTES
     number, shift = byte & 127, 7
     while (byte := value[at]) > 127:
         number |= (byte & 127) << shift
@@ -45,7 +59,12 @@ def read_long(value: bytes, at: int) -> tuple[int, int]:
     number |= byte << shift
     if byte == 0 or number >> 64:
         raise BadValue("a padded number, or one of more than 64 bits")
-    return (number >> 1) ^ -(number & 1), at + 1
+    number = (number >> 1) ^ -(number & 1)
+    if at + 1 - start == TIME_BYTES:
+        if len(_TIMES) >= KEPT_MAX:
+            _TIMES.clear()
+        _TIMES[value[start : at + 1]] = number
+    return number, at + 1
 
 
 def read_int(value: bytes, at: int) -> tuple[int, int]:
@@ -74,6 +93,8 @@ def read_bytes(value: bytes, at: int) -> tuple[bytes, int]:
 
 def read_string(value: bytes, at: int) -> tuple[str, int]:
     length = value[at]
+    if length == 0:
+        return "", at + 1
     if length < 128 and not length & 1:
         start = at + 1
         end = start + (length >> 1)
@@ -146,13 +167,6 @@ def _read_blocks(value: bytes, at: int, item: Reader[T]) -> tuple[list[T], int]:
             items.append(got)
         if end is not None and at != end:
             raise BadValue("a block of another size than announced")
-
-
-# The events of a batch share most of their short texts (tenant, tool, topic, producer) and their times: what was
-# written lately is not worked out again. Bounded by number, and short by nature.
-KEPT_MAX = 8_192
-_LONGS: dict[int, bytes] = {}
-_STRINGS: dict[str, bytes] = {}
 
 
 def write_long(number: int) -> bytes:
