@@ -14,6 +14,7 @@ from benchmarks.report import Section, machine, print_section, say, to_json
 from benchmarks.rig import Setup
 from benchmarks.sustained import RATIO, Sustained
 from libs.stack.errors import StackError
+from libs.stack.folders import home
 from libs.stack.shapes import SHAPES, WORKERS
 
 LETTERS = "abcdefg"
@@ -35,7 +36,7 @@ class Options:
     paced_seconds: float
     warm_s: float
     shapes: tuple[str, ...]
-    json: Path | None
+    json: Path
 
 
 def options(arguments: list[str]) -> Options:
@@ -45,7 +46,7 @@ def options(arguments: list[str]) -> Options:
     parser.add_argument("--seconds", type=float, default=60.0, help="length of a sustained run (default 60)")
     parser.add_argument("--shape", choices=SHAPES, help="this shape only")
     parser.add_argument("--quick", action="store_true", help="short runs: a glance, no figures to quote")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything to a file, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", default=home() / "bench.json", help="where it is written")
     given = parser.parse_args(arguments)
     only = given.only.replace(",", "")
     if not only or set(only) - set(LETTERS):
@@ -112,9 +113,9 @@ async def run(asked: Options) -> int:
         f"\n{sum(bool(line.met) for line in lines)} of {len(lines)} targets met"
         + ("; not all runs proven" if failed else "")
     )
-    if asked.json is not None:
-        given = {"only": asked.only, "seconds": asked.seconds, "shapes": asked.shapes, "warm_s": asked.warm_s}
-        await asyncio.to_thread(to_json, asked.json, given, facts, sections)
+    given = {"only": asked.only, "seconds": asked.seconds, "shapes": asked.shapes, "warm_s": asked.warm_s}
+    await asyncio.to_thread(to_json, asked.json, given, facts, sections)
+    say(f"all of it: {asked.json}")
     return 1 if failed else 0
 
 

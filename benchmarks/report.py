@@ -132,4 +132,5 @@ def to_json(file: Path, options: dict[str, Any], facts: dict[str, Any], sections
             for section in sections
         ],
     }  # fmt: skip
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")

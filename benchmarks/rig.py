@@ -16,6 +16,7 @@ import msgspec
 from benchmarks import metrics, usage
 from benchmarks.intents import ACCOUNTS, Press
 from benchmarks.load import Load, Measured
+from benchmarks.projection import catch_up
 from benchmarks.proof import Proof, prove
 from benchmarks.report import tell
 from libs.contracts.events import BudgetKind
@@ -133,6 +134,9 @@ class Rig:
 
     async def finish(self) -> Proof:
         """Stop the system in order, then prove all that was done on it."""
+        plan, ends = self.system.plan, self.system.ends
+        databases = {row.name: with_database(ends.postgres_dsn, row.database) for row in plan.rows if row.database}
+        self.status_s = await catch_up(self.system.kafka, databases["status"], STATUS_S)
         dead = [name for name, one in self.system.running.items() if not one.alive]
         codes = await self.system.stop()
         tell(f"{self.setup}: checking chain, books and effects")
@@ -141,10 +145,10 @@ class Rig:
             press = Press(run.load.prefix, run.load.tokens)
             submitted |= {press.key(n) for n in range(run.measured.sent)}
         sampled = 1 if len(submitted) < SAMPLED_FROM else 16
-        budget = next(row.database for row in self.system.plan.rows if row.name in ("w1", "budget"))
-        url = with_database(self.system.ends.postgres_dsn, budget)
+        url = databases["budget" if "budget" in databases else "w1"]
         self.proof = await prove(self.system.kafka, submitted, self.system.journal, url, sampled)
-        failures = [f"process {name} died: {self.system.tail(name, 3)}" for name in dead]
+        failures = [] if self.status_s is not None else [f"status was behind for more than {STATUS_S:g} s"]
+        failures += [f"process {name} died: {self.system.tail(name, 3)}" for name in dead]
         failures += [f"process {name} stopped with status {code}" for name, code in codes.items() if code]
         self.proof.failures[:0] = failures
         return self.proof

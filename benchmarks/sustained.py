@@ -85,6 +85,8 @@ def _describe_usage(section: Section, one: Rig, run: Run) -> None:
     if one.setup.shape == "separate":
         each = ", ".join(f"{name} {spent.cores(name) / per_s * 1000:.2f}" for name in workers)
         section.notes.append(f"{one.setup}: ms/deed of {each}")
+    if one.status_s is not None:
+        section.add(f"{one.setup}: status behind at the end", one.status_s, "s")
     others = spent.others_cpu_s / spent.seconds
     if others > 0.1:
         section.notes.append(f"{one.setup}: {others:.2f} cores were busy with what is not ours: figures are too low")
