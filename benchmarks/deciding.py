@@ -1,5 +1,5 @@
-"""What a deed costs a co-located worker, and status, in their own code (protocol, deciders, codec, states to bytes and
-back), without servers, network and loop: `python -m benchmarks.deciding`. `--profile` says where it goes."""
+"""What a deed costs our processes in their own code (protocol, deciders, codec, states to bytes and back), without
+servers, network and loop: `python -m benchmarks.deciding`. `--profile` says where it goes."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from libs.ledger.records import dead_letter, decode_fact, decode_unpark
 from libs.ledger.service import Record, Result
 from libs.ledger.worker import Limits, Tools, Worker
 from libs.runtime import devkeys
+from libs.stack.shapes import SHAPES
 from libs.testkit import samples, seeding
 from services.intake.decider import IntakeWorld
 from services.table import DECIDERS, TABLE
@@ -44,11 +45,11 @@ ROW_ZERO = p.Published()
 class Servers:
     """Answers every action at once, as servers would that take no time."""
 
-    def __init__(self, names: Sequence[str], batch_max: int, effects_max: int = 0) -> None:
+    def __init__(self, names: Sequence[str], batch_max: int, effects_max: int, press: Press, keys: KeySet) -> None:
         services = [TABLE[name] for name in names]
         self.hosted = Hosted.of(services, CATALOGUE.encode_event, dead_letter, "benchmark")
         limits = Limits(LANES, batch_max=batch_max, effects_max={"OPAQUE": effects_max})
-        self.press, keys = _agents()
+        self.press = press
         tools = Tools(decode_fact, decode_unpark, {"intake": IntakeWorld(keys, TokenVerifier())})
         self.worker = Worker(self.hosted, limits, tools, TOKEN)
         self._encode = msgspec.msgpack.Encoder().encode
@@ -57,52 +58,46 @@ class Servers:
         self._offsets: dict[tuple[str, int], int] = {}
         self._answers: list[p.Answer] = []
         self._boot_ms = count(1_000_000)
+        self.reads = set(self.hosted.readers) - set(self.hosted.written)
         self.published: list[p.Publish] = []
-        self.outcomes = self.serial = 0
+        self.spent_s = 0.0
         self._answers.append(p.ControlSeen(_control(), True))
-
-    def run(self, deeds: int, at_once: int) -> None:
-        """Until that many intents have their outcome; at most `at_once` wait."""
-        sent = 0
-        target = self.outcomes + deeds
-        while self.outcomes < target:
-            if sent < deeds and sent - (self.outcomes + deeds - target) < at_once:
-                self._arrive(sent, min(at_once, deeds - sent))
-                sent += min(at_once, deeds - sent)
-            self._turn()
-
-    def read(self, log: Sequence[p.Publish]) -> None:
-        """Take what others have published, each batch as one fetch, until all of it is committed."""
-        for action in log:
-            lane, at = action.lane, time.time_ns() // 1000
-            first = self._next((action.topic, lane), len(action.records))
-            records = [
-                Record(action.topic, lane, first + n, at, one.key, one.value) for n, one in enumerate(action.records)
-            ]
-            self._answers.append(p.Records(action.topic, lane, self.worker.lanes[lane].claim, records))
-            self._turn()
-        while any(len(lane.queue) for lane in self.worker.lanes.values()):
-            self._turn()
 
     def open(self) -> None:
         """Until the worker owns all lanes."""
         while not all(lane.phase == "OPEN" for lane in self.worker.lanes.values()):
-            self._turn()
+            self.turn()
 
-    def _turn(self) -> None:
+    def take(self, action: p.Publish) -> None:
+        """What another process has published is fetched, if this one reads the topic."""
+        if action.topic in self.reads:
+            lane, number = action.lane, len(action.records)
+            first, at = self._next((action.topic, lane), number), time.time_ns() // 1000
+            records = [Record(action.topic, lane, first + n, at, r.key, r.value) for n, r in enumerate(action.records)]
+            self._answers.append(p.Records(action.topic, lane, self.worker.lanes[lane].claim, records))
+
+    @property
+    def idle(self) -> bool:
+        """Is there nothing to answer, and nothing that waits?"""
+        return not self._answers and not any(len(lane.queue) for lane in self.worker.lanes.values())
+
+    def turn(self) -> None:
+        """One turn of the loop: answers in, actions out, and each is answered at once."""
+        began = time.process_time()
         now = next(self._boot_ms)
         answers, self._answers = self._answers, []
         actions = self.worker.handle_all(answers, now) if answers else self.worker.tick(now)
         for action in actions:
             handle = _HANDLERS.get(type(action))
             if handle is not None and (answer := handle(self, action)) is not None:
-                self._answers += answer if isinstance(answer, list) else [answer]
+                self._answers.append(answer)
+        self.spent_s += time.process_time() - began
 
-    def _arrive(self, start: int, number: int) -> None:
+    def submit(self, serials: range) -> None:
+        """Intents arrive."""
         by_lane: dict[int, list[Record]] = {}
         at = time.time_ns() // 1000
-        for n in range(start, start + number):
-            serial = self.serial + n
+        for serial in serials:
             key = self.press.key(serial)
             lane = lane_of(key, LANES)
             offset = self._next(("intents", lane), 1)
@@ -155,8 +150,6 @@ class Servers:
     def publish(self, action: p.Publish) -> p.Answer:
         number = len(action.records)
         first = self._next((action.topic, action.lane), number)
-        if action.topic == "ledger.outcome":
-            self.outcomes += number
         self.published.append(action)
         last = action.records[-1]
         return p.Acked(action.lane, action.claim, action.service, first, first + number - 1, last.seq, last.hash)
@@ -221,46 +214,66 @@ def _control() -> Any:
     )
 
 
+class System:
+    """All processes of a shape, and status; what one publishes is fetched by those that read it."""
+
+    def __init__(self, shape: str, batch_max: int, effects_max: int) -> None:
+        hosted = {"worker": DECIDERS} if shape == "colocated" else {name: (name,) for name in DECIDERS}
+        agents = _agents()
+        self.parts = {
+            name: Servers(names, batch_max, effects_max, *agents)
+            for name, names in (hosted | {"status": ("status",)}).items()
+        }
+        self._sent = self._ended = 0
+        for part in self.parts.values():
+            part.open()
+
+    def run(self, deeds: int, at_once: int) -> None:
+        """Until that many more intents have their outcome and all came to rest; at most `at_once` wait."""
+        goal = self._sent + deeds
+        front = next(iter(self.parts.values()))
+        while self._ended < goal or not all(part.idle for part in self.parts.values()):
+            room = min(goal - self._sent, at_once - (self._sent - self._ended))
+            if room > 0:
+                front.submit(range(self._sent, self._sent + room))
+                self._sent += room
+            for part in self.parts.values():
+                part.turn()
+                self._carry(part)
+
+    def _carry(self, part: Servers) -> None:
+        published, part.published = part.published, []
+        for action in published:
+            self._ended += len(action.records) if action.topic == "ledger.outcome" else 0
+            for other in self.parts.values():
+                other.take(action)
+
+
 def main(arguments: list[str]) -> None:
     """Measure, print, and profile if asked to."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.deciding", description=__doc__)
-    parser.add_argument("--deeds", type=int, default=5_000)
+    parser.add_argument("--shape", choices=SHAPES, default=SHAPES[0])
+    parser.add_argument("--deeds", type=int, default=4_000)
     parser.add_argument("--batch-max", type=int, default=256)
-    parser.add_argument("--effects-max", type=int, default=256)
-    parser.add_argument("--at-once", type=int, default=2_000)
+    parser.add_argument("--effects-max", type=int, default=1_000)
+    parser.add_argument("--at-once", type=int, default=500, help="intents without an outcome")
     parser.add_argument("--profile", action="store_true")
     given = parser.parse_args(arguments)
-    worker = Servers(DECIDERS, given.batch_max, given.effects_max)
-    worker.open()
-    worker.run(WARM_DEEDS, given.at_once)
-    worker.serial = WARM_DEEDS
-    status = Servers(["status"], given.batch_max)
-    status.open()
-    status.read(worker.published)
-    worker.published.clear()
-    for name, part, work in (
-        ("worker", worker, lambda: worker.run(given.deeds, given.at_once)),
-        ("status", status, lambda: status.read(worker.published)),
-    ):
-        first = part.worker.round_number
-        spent = _spent(work, given.profile)
-        rounds = part.worker.round_number - first
-        say(f"{name}: {spent / given.deeds * 1e6:,.0f} us of CPU per deed, {given.deeds / spent:,.0f} deeds/s per core,"
-            f" {given.deeds / rounds:.1f} deeds per round")  # fmt: skip
-
-
-def _spent(work: Callable[[], None], profiled: bool) -> float:
+    system = System(given.shape, given.batch_max, given.effects_max)
+    system.run(WARM_DEEDS, given.at_once)
+    before = {name: (part.spent_s, part.worker.round_number) for name, part in system.parts.items()}
     profile = cProfile.Profile()
-    if profiled:
+    if given.profile:
         profile.enable()
-    began = time.process_time()
-    work()
-    spent = time.process_time() - began
-    if profiled:
+    system.run(given.deeds, given.at_once)
+    if given.profile:
         profile.disable()
         pstats.Stats(profile).sort_stats("tottime").print_stats(45)
         pstats.Stats(profile).sort_stats("cumtime").print_stats(60)
-    return spent
+    for name, part in system.parts.items():
+        spent, rounds = part.spent_s - before[name][0], part.worker.round_number - before[name][1]
+        micros, at_once = spent / given.deeds * 1e6, given.deeds / rounds
+        say(f"{name:<11}{micros:6,.0f} us of CPU per deed, {at_once:5.1f} deeds per round")
 
 
 if __name__ == "__main__":
