@@ -53,11 +53,19 @@ def must_be_green(copy: Copy, bugs: Sequence[Bug]) -> None:
 def verdict(run: Run) -> tuple[bool, str]:
     """Is the bug caught, and by what?"""
     if run.code == FAILED and run.failed:
-        return True, run.failed[0].rpartition("/")[2]
+        return True, _short(run.failed[0])
     if run.code == PASSED:
         return False, "SURVIVES"
     why = "no end" if run.code is None else f"pytest ended with {run.code}"
     return False, f"SHOWS NOTHING ({why})\n{run.output[-1500:]}"
+
+
+def _short(test: str) -> str:
+    """File and function; parameters only where they are words."""
+    path, _, name = test.partition("::")
+    function, _, parameters = name.partition("[")
+    shown = name if parameters.rstrip("]").replace(" ", "").isalnum() else function
+    return f"{path.rpartition('tests/')[2]}::{shown}"
 
 
 def run_all(bugs: Sequence[Bug], jobs: int) -> int:

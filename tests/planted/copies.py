@@ -15,7 +15,7 @@ from pathlib import Path
 CHECKOUT = Path(__file__).parents[2]
 LIMIT_S = 150.0
 PASSED, FAILED = 0, 1
-_FAILED = re.compile(r"^FAILED (\S+?)(?: - .*)?$", re.MULTILINE)
+_FAILED = re.compile(r"^FAILED (.+?)(?: - .*)?$", re.MULTILINE)
 
 
 class Unusable(Exception):
@@ -32,14 +32,15 @@ class Run:
 
 
 class Copy:
-    """The files that git knows, elsewhere."""
+    """The files of the checkout as they are now, but for what git ignores, elsewhere."""
 
     def __init__(self, root: Path, env: Mapping[str, str]) -> None:
         self.root = root
         # Python must not trust a compiled file by the age and size of its source: bugs come and go within a second.
         own = {"PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
         self._env = {**{k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}, **env, **own}
-        listed = subprocess.run(["git", "ls-files", "-z"], cwd=CHECKOUT, check=True, capture_output=True).stdout
+        listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        listed = subprocess.run(listing, cwd=CHECKOUT, check=True, capture_output=True).stdout
         for name in filter(None, listed.decode().split("\0")):
             if (CHECKOUT / name).is_file():
                 (root / name).parent.mkdir(parents=True, exist_ok=True)

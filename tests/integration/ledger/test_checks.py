@@ -115,6 +115,7 @@ async def test_a_log_that_holds_what_the_row_says_is_fine(looking: Looking) -> N
 
 
 @pytest.mark.rule(10)
+@pytest.mark.rule(14)
 async def test_a_tail_that_was_appended_without_an_ack_is_legal_also_when_repeated(looking: Looking) -> None:
     records = chain(4)
     await looking.wrote(records)
@@ -262,10 +263,10 @@ async def test_a_ledger_topic_that_would_lose_events_is_refused(log: Log, settin
     await log.make(one.input, one.commands)
     await log.make(one.output, **settings)
     seen = await one.check()
+    await one.checker.close()
     name = next(iter(settings)).replace("_", ".")
     assert seen.error.startswith("TopicUnfit") and name in seen.error and one.output in seen.error
     assert not seen.limits
-    await one.checker.close()
 
 
 @pytest.mark.rule(15)

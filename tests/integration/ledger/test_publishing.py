@@ -114,6 +114,7 @@ async def test_what_the_topic_does_not_take_is_a_failure_that_says_so(appender: 
     assert not await log.read(topic, 0)
 
 
+@pytest.mark.rule(23)
 async def test_a_broker_that_does_not_answer_is_a_failure_within_the_limit(silent: str) -> None:
     one = Appender(log_settings(silent, 400), "appender")
     async with asyncio.timeout(8):
