@@ -30,6 +30,7 @@ from libs.ledger.service import (
     Fact,
     Input,
     Record,
+    Recover,
     ScopesNeeded,
     Service,
     World,
@@ -68,6 +69,7 @@ class LaneBatch:
         self.alarms: list[tuple[str, str]] = []
         self.gaps: dict[str, str] = {}  # topic -> what is missing
         self.applied: set[str] = set()
+        self.recovered: set[bytes] = set()  # keys whose recovery was decided
         self._opened: set[bytes] = set()
         self._queue: deque[tuple[Service, Input]] = deque()
         self._deciding = b""
@@ -204,6 +206,8 @@ class LaneBatch:
         else:
             if step is not None:
                 self._keep(part, step)
+            if isinstance(item, Recover):
+                self.recovered.add(key)
 
     def _keep(self, part: BatchPart, step: Step) -> None:
         part.states.update(step.states)

@@ -103,7 +103,10 @@ class Gate:
         service = self.worker.hosted.effects
         if service is None:
             return
+        lane.recovering -= batch.recovered
         for key, effect in batch.parts[service.name].effects.items():
+            if key in lane.recovering:
+                continue  # somebody before us may have called it: its recovery says what is to be done
             before = lane.effects.get(key)
             if before is not None and (effect is None or before.attempt != effect.attempt):
                 lane.gate.pop(key, None)

@@ -83,6 +83,7 @@ class Lane:
     behind: frozenset[str] = frozenset()  # `lagging`, as of the last batch
     timers: list[tuple[int, str, bytes]] = field(default_factory=list)
     ready: dict[str, dict[bytes, None]] = field(default_factory=dict)
+    recovering: set[bytes] = field(default_factory=set)  # dispatches found at the claim, not recovered yet: not called
     effects: dict[bytes, Effect] = field(default_factory=dict)
     gate: dict[bytes, str] = field(default_factory=dict)  # key -> CONNECTING | CONNECTED | STARTING | CALLED | STOPPED
     starved: dict[bytes, str] = field(default_factory=dict)  # READY keys that found no room for this effect class

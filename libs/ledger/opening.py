@@ -78,6 +78,7 @@ def _recover(worker: Worker, lane: Lane, service: Service, answer: Claimed) -> N
     started = worker.gate.started_by_others(lane.number, row.epoch, row.previous_token == worker.token, marked)
     lease_end = row.lease_end_at or worker.now_at()
     quiet = lease_end + (worker.limits.call_timeout_max_ms + worker.limits.margin_ms) * 1000
+    lane.recovering = {entry.key for entry in open_}
     for entry in open_:
         if _recovery_waits(part, entry):
             continue

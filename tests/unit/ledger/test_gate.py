@@ -313,6 +313,25 @@ def test_a_started_dispatch_without_a_result_goes_by_its_effect_class(effect_cla
 
 
 @pytest.mark.rule(19)
+@pytest.mark.parametrize("parked", [False, True])
+def test_nothing_is_called_because_another_input_came_before_the_recovery(parked: bool) -> None:
+    bench = Bench().open()
+    key, _ = calling(bench)
+    successor(bench).hold(Load)
+    bench.until(lambda: bench.lane.phase is Phase.OPEN)
+    (recovery,) = directs(bench, Recover)
+    if parked:
+        bench.lane.direct.take(bench.lane.direct.first(1))  # it waits in the table instead
+        bench.lane.direct.settle()
+    bench.world.tell(e.Resolve, key, applied=True, evidence="")  # too early, and refused by an event
+    load = bench.held(Load)
+    assert recovery.started
+    bench.hold().let(load).run(300)
+    assert "CommandRejected" in bench.names("execution") or not parked
+    assert bench.seen(Call) == []
+
+
+@pytest.mark.rule(19)
 def test_a_dispatch_that_was_never_started_is_called_by_the_successor() -> None:
     bench = Bench().open()
     key, _ = at_the_gate(bench)
