@@ -55,7 +55,7 @@ ENV = {
     "DEED_JOURNAL_FSYNC": "true",
 }
 POLL_S = 0.05
-PATIENCE_S = 40.0
+PATIENCE_S = 120.0  # a bound for slow machines; what is waited for takes a second or two
 
 
 @dataclass
