@@ -52,7 +52,7 @@ integration: $(READY) ## Tests on the real Kafka and PostgreSQL (DEED_TEST_SERVE
 	@python -m pytest tests/integration $(ARGS)
 
 sim: $(READY) ## The lane protocol against a world that misbehaves (SEEDS=20000)
-	@python -m tests.sim --seeds $(SEEDS) $(ARGS)
+	@python -m libs.testkit.simulation --seeds $(SEEDS) $(ARGS)
 
 planted: $(READY) ## Break each rule of the lane once, and see its test find it
 	@python -m tests.planted $(ARGS)

@@ -135,6 +135,8 @@ def _settle(worker: Worker, number: int, round_: Round, batch: LaneBatch, change
             worker.out.append(Alarm(number, "GAP", text))
     for topic in batch.applied - batch.gaps.keys():
         lane.gaps.pop(topic, None)
+    if lane.dirty_since_ms is None and any(part.sides_done for part in lane.parts.values()):
+        lane.dirty_since_ms = worker.boot_ms  # acked while the commit was on its way
     for service in worker.hosted.services:
         part = lane.parts[service.name]
         if part.unacked:

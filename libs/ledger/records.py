@@ -34,12 +34,16 @@ def decode_unpark(record: Record) -> Unpark | None:
     return body if isinstance(body, Unpark) else None
 
 
-def encode_late(result: Result, now_at: int) -> bytes:
+def late_result(result: Result, now_at: int) -> LateResult:
     """Rule 20: a result for the lane's present owner. The same result gives the same command id."""
     worker = Principal(tenant="", subject="deedbook/execution", kind=ActorKind.SYSTEM, accounts=(), roles=("worker",))
-    command = LateResult(
+    return LateResult(
         command_id=derived_id(result.key, "late", result.attempt), intent_id=result.key, principal=worker,
         reason="the worker lost the lane while the tool was being called", issued_at=now_at, attempt=result.attempt,
         answer=result.answer,
     )  # fmt: skip
-    return CATALOGUE.encode_message(command)
+
+
+def encode_late(result: Result, now_at: int) -> bytes:
+    """The same as a record of `commands`."""
+    return CATALOGUE.encode_message(late_result(result, now_at))

@@ -18,7 +18,7 @@ RULES = (2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 16, 17, 19, 20, 21, 22, 23, 24)
 
 def told(report: Report) -> str:
     """What to do with a failure."""
-    return f"{report.violated}\nreplay: python -m libs.testkit.simulation --trace --seeds {report.seed}"
+    return f"{report.violated}\nreplay: python -m libs.testkit.simulation --seed {report.seed}"
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -26,6 +26,13 @@ def test_every_schedule_keeps_the_invariants(part: int) -> None:
     for seed in range(part, SCHEDULES, PARTS):
         report = play(seed)
         assert not report.violated, told(report)
+
+
+@pytest.mark.parametrize("part", range(2))
+def test_every_schedule_of_the_real_services_keeps_the_invariants(part: int) -> None:
+    for seed in range(part, SCHEDULES // 10, 2):
+        report = play(seed, real=True)
+        assert not report.violated, told(report) + " --real"
 
 
 def test_schedules_do_reach_what_they_are_for() -> None:

@@ -1,5 +1,5 @@
-"""Play schedules: `python -m libs.testkit.simulation --seeds 0-9999`. One that breaks an invariant is played again with
-its trace; `--seeds 4711 --trace` shows any of them."""
+"""Play schedules: `python -m libs.testkit.simulation --seeds 20000`. One that breaks an invariant is played again with
+its trace; `--seed 4711` shows any of them."""
 
 from __future__ import annotations
 
@@ -15,21 +15,25 @@ FAILURES_MAX = 5
 def main() -> int:
     """Exit status 1 when an invariant was broken."""
     parser = argparse.ArgumentParser(prog="python -m libs.testkit.simulation", description=__doc__)
-    parser.add_argument("--seeds", default="0-999", help="one seed, or the first and the last: 0-999")
-    parser.add_argument("--trace", action="store_true", help="show what happens in each schedule")
+    parser.add_argument("--seeds", default="1000", help="how many, or the first and the last: 5000-5999")
+    parser.add_argument("--seed", type=int, help="one alone, with its trace")
+    parser.add_argument("--real", action="store_true", help="with the real deciding services")
     given = parser.parse_args()
-    first, _, last = given.seeds.partition("-")
+    first, _, last = given.seeds.rpartition("-")
     began, steps, calls_in_window, in_doubt, failures = time.monotonic(), 0, 0, 0, 0
-    seeds = range(int(first), int(last or first) + 1)
+    seeds = range(int(first or 0), int(last) + (1 if first else 0))
+    if given.seed is not None:
+        seeds = range(given.seed, given.seed + 1)
     for seed in seeds:
-        report = play(seed, given.trace)
+        report = play(seed, given.seed is not None, given.real)
         steps, calls_in_window = steps + report.steps, calls_in_window + report.windows
         in_doubt += report.in_doubt
-        if given.trace:
+        if given.seed is not None:
             show(report)
+        elif report.violated:
+            show(play(seed, tracing=True, real=given.real))
         if report.violated:
             failures += 1
-            show(play(seed, tracing=True))
             if failures == FAILURES_MAX:
                 break
     took = time.monotonic() - began

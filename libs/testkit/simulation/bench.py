@@ -11,12 +11,14 @@ import msgspec
 from libs.ledger.lane import Lane
 from libs.ledger.protocol import Action, Alarm, Answer
 from libs.ledger.service import Fact, Record, Service
+from libs.testkit.simulation.cast import SmallCast, Wish
 from libs.testkit.simulation.clock import START_AT
 from libs.testkit.simulation.deciders import Order
 from libs.testkit.simulation.process import Process
-from libs.testkit.simulation.world import SERVICES, World
+from libs.testkit.simulation.world import World
 
 A = TypeVar("A")
+SERVICES = SmallCast.services
 EXPIRES = START_AT + 60_000_000
 
 
@@ -42,7 +44,7 @@ class Bench:
     """A world without faults, and one process in it that tests look into."""
 
     def __init__(self, services: Sequence[Service] = SERVICES, lanes: int = 1, shape: str = "colocated") -> None:
-        self.world = World(1, shape, lanes, kind=BenchProcess)
+        self.world = World(1, shape, lanes, BenchProcess)
         self.group = tuple(services)
         self.process = self.start()
 
@@ -128,7 +130,8 @@ class Bench:
     ) -> bytes:
         """Submit an intent of this lane; gives its key."""
         key = key_of(n, lane, self.world.lanes)
-        self.world.submit(Order(key, amount, effect_class, given.pop("expires_at", EXPIRES), "content"), **given)
+        order = Order(key, amount, effect_class, given.pop("expires_at", EXPIRES), "content")
+        self.world.submit(Wish(key, "", "intents", msgspec.msgpack.encode(order), b""), **given)
         return key
 
     def row(self, name: str, lane: int = 0) -> Any:
@@ -146,7 +149,7 @@ class Bench:
     def facts(self, name: str, lane: int = 0) -> list[Fact]:
         """What a service has decided: its outbox."""
         records = self.world.database.schemas[name].outbox.get(lane, [])
-        return [self.world.codec.decode(f"ledger.{name}", record.value) for record in records]
+        return [self.world.cast.decode(f"ledger.{name}", record.value) for record in records]
 
     def names(self, name: str, lane: int = 0) -> list[str]:
         """Types of the events that a service has decided."""

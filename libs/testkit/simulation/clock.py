@@ -12,12 +12,12 @@ START_AT = 1_700_000_000_000_000  # the database's clock when the simulation beg
 class Clock:
     """Time in milliseconds since the machines were started, and what is to happen when."""
 
-    def __init__(self, seed: int, tracing: bool = False) -> None:
+    def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
         self.now_ms = 0.0
         self.set_by_ms = 0.0  # the database's clock was set forward or back by so much
         self.trace: list[str] = []
-        self._tracing = tracing
+        self.tracing = False  # is a trace kept?
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
 
@@ -55,13 +55,8 @@ class Clock:
 
     def note(self, text: str) -> None:
         """One line of the trace, if there is one."""
-        if self._tracing:
+        if self.tracing:
             self.trace.append(f"{self.now_ms:9.1f}  {text}")
-
-    @property
-    def tracing(self) -> bool:
-        """Is a trace kept?"""
-        return self._tracing
 
 
 class Violated(Exception):

@@ -54,7 +54,6 @@ from libs.ledger.protocol import (
 )
 from libs.ledger.service import Result, ScopeRow
 from libs.ledger.worker import Worker
-from libs.testkit.simulation import wire
 from libs.testkit.simulation.deciders import Killed
 
 if TYPE_CHECKING:
@@ -429,7 +428,7 @@ class Process:
         return ()
 
     def _send_late(self, action: SendLate) -> None:
-        value = wire.message(self.world.late_result(action.result))
+        value = self.world.late_result(action.result)
 
         def serve() -> bool:
             self.world.log.append("commands", action.lane, [(action.result.key, value)])

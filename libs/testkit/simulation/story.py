@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
+import random
 from dataclasses import dataclass
-from typing import Any
 
 from libs.contracts import events as e
-from libs.ledger.partition import lane_of
-from libs.ledger.service import Fact, Service
-from libs.testkit.simulation.clock import START_AT, Violated
-from libs.testkit.simulation.deciders import Order
-from libs.testkit.simulation.executing import DONE
-from libs.testkit.simulation.world import SERVICES, World
+from libs.testkit.simulation.cast import CLASSES, Cast, SmallCast, Wish
+from libs.testkit.simulation.clock import Violated
+from libs.testkit.simulation.ending import check_end
+from libs.testkit.simulation.world import World
 
+VOTER = e.Principal("acme", "alice", e.ActorKind.HUMAN, ("main",), ("approver",))
+ENDINGS = frozenset(("ApprovalGranted", "ApprovalDenied", "ApprovalExpired", "ApprovalCancelled", "OutcomeRecorded"))
 FAULTS_MS = 2_500.0
 FAULTS = (
     "kill", "kill", "pause", "pause", "leave", "join", "tail", "broker", "database", "flip", "stale", "clock",
@@ -38,14 +36,15 @@ class Report:
 
 
 class Story:
-    """Everything about a schedule follows from its seed."""
+    """Everything about a schedule follows from its seed. `real`: with the real deciding services."""
 
-    def __init__(self, seed: int, tracing: bool = False) -> None:
-        rng = _rng(seed)
-        self.seed, self.rng = seed, rng
-        shape = "separate" if rng.random() < 0.3 else "colocated"
-        self.world = World(seed, shape, 2, tracing)
+    def __init__(self, seed: int, tracing: bool = False, real: bool = False) -> None:
+        self.seed, self.rng = seed, random.Random(f"story/{seed}")
+        shape = "separate" if self.rng.random() < 0.3 else "colocated"
+        self.world = World(seed, shape, 2, cast=_real() if real else SmallCast())
+        self.world.clock.tracing = tracing
         self.in_doubt = 0
+        self.wishes: dict[bytes, Wish] = {}
 
     def play(self) -> Report:
         """Run it to its end."""
@@ -57,13 +56,13 @@ class Story:
                 steps += 1
             self._calm()
             deadline = world.clock.now_ms + PATIENCE_MS
-            while not self._is_over():
+            while missing := self._missing():
                 for _ in range(40):
                     world.clock.step()
                 steps += 40
                 if world.clock.now_ms > deadline or steps > STEPS_MAX:
-                    raise Violated(f"no end: {self._missing()}")
-            self._check_end()
+                    raise Violated(f"no end: {missing}")
+            check_end(world)
         except (Violated, AssertionError) as error:
             violated = f"{type(error).__name__}: {error}"
         codes = frozenset(code for code, _ in world.alarms)
@@ -80,6 +79,7 @@ class Story:
         burst = rng.choice((FAULTS_MS * 0.8, 300.0))  # spread out, or all at once
         for n in range(rng.randrange(3, 9)):
             self._one_intent(n, rng.random() * burst)
+            self._stumble(rng.choice(list(self.wishes)))
         harsh = rng.random()
         if harsh < 0.9:
             w = world.weather
@@ -90,25 +90,29 @@ class Story:
 
     def _one_intent(self, n: int, at: float) -> None:
         world, rng = self.world, self.rng
-        key = hashlib.md5(f"{self.seed}/{n}".encode()).digest()
-        world.keys.append(key)
-        expires = START_AT + int((2e6 if rng.random() < 0.1 else 60e6) * rng.uniform(0.2, 1.0))
-        order = Order(key, rng.choice((50, 100, 400)), rng.choice(("READ_ONLY", "OPAQUE")), expires, "content")
+        wish = world.cast.wish(f"{self.seed}/{n}", rng)
+        self.wishes[wish.key] = wish
         partition = rng.randrange(world.lanes) if rng.random() < 0.2 else None
-        world.clock.after(at, lambda: world.submit(order, partition))
+        world.clock.after(at, lambda: world.submit(wish, partition=partition))
         if rng.random() < 0.3:
-            again = Order(key, order.amount, order.effect_class, expires, rng.choice(("content", "other")))
-            world.clock.after(at + rng.random() * 1_000, lambda: world.submit(again))
+            other = rng.random() < 0.5
+            world.clock.after(at + rng.random() * 1_000, lambda: world.submit(wish, other))
         if rng.random() < 0.2:
-            world.clock.after(rng.random() * FAULTS_MS, lambda: world.tell(e.Cancel, key))
+            world.clock.after(rng.random() * FAULTS_MS, lambda: world.tell(e.Cancel, wish.key))
+        if rng.random() < 0.2:  # too early, or by chance not
+            world.clock.after(rng.random() * FAULTS_MS, lambda: self._resolve(wish.key))
         if rng.random() < 0.1:
-            world.clock.after(at, lambda: world.append("intents", rng.randrange(world.lanes), key, b"\xc1 garbage"))
-        if n >= 100:
-            return
+            world.clock.after(
+                at, lambda: world.append(wish.topic, rng.randrange(world.lanes), wish.key, b"\xc1 garbage")
+            )
+
+    def _stumble(self, key: bytes) -> None:
+        world, rng = self.world, self.rng
+        place = (rng.choice([service.name for service in world.cast.services]), key)
         if rng.random() < 0.08:
-            world.poison.raises[(rng.choice(("intake", "budget", "execution", "outcome")), key)] = True
+            world.poison.raises[place] = True
         elif rng.random() < 0.05:
-            world.poison.kills[(rng.choice(("intake", "budget", "execution", "outcome")), key)] = True
+            world.poison.kills[place] = True
 
     def _fault(self) -> None:
         world, rng = self.world, self.rng
@@ -134,7 +138,7 @@ class Story:
                 world.clock.note(f"{server} is away")
                 world.network.away_until[server] = world.clock.now_ms + rng.uniform(50, 1_200)
             case "flip":
-                world.flip(frozenset((rng.choice(("READ_ONLY", "OPAQUE")),)))
+                world.flip(frozenset((rng.choice(CLASSES),)))
                 world.clock.after(rng.uniform(100, 1_000), lambda: world.flip(frozenset()))
             case "stale":
                 world.age(False)
@@ -161,40 +165,40 @@ class Story:
                 self._one_intent(n, self.rng.random() * 800)
 
     def _tend(self) -> None:
-        """An operator takes parked keys up, resolves what is in doubt, and submits again what became a dead letter."""
+        """Operators take parked keys up, resolve what is in doubt and submit again what became a dead letter; people
+        vote."""
         world = self.world
         for name, schema in world.database.schemas.items():
             for parked in schema.parked.values():
                 for key in parked:
                     world.tell(e.Unpark, key, service=name)
-        for key, deed in world.database.schemas["execution"].states.items():
-            if deed.phase == "DOUBT":
-                self.in_doubt += 1
-                world.tell(e.Resolve, key, applied=bool(world.tool.calls.get(key)), evidence="asked")
-        for key in world.keys:
-            if key not in world.database.schemas["intake"].states and self._is_dead(key):
-                world.submit(Order(key, 50, "OPAQUE", START_AT + int(90e6), "content"))
+        for key in list(world.doubts):
+            self.in_doubt += 1
+            self._resolve(key)
+        for key, digest in world.requests.items():
+            if not world.happened[key] & ENDINGS:
+                world.tell(e.ApprovalVote, key, principal=VOTER, vote=e.Vote.APPROVE, action_digest=digest)
+        for key in world.submitted:
+            if "IntentAccepted" not in world.happened.get(key, ()) and self._is_dead(key):
+                world.submit(self.wishes[key])
         world.clock.after(1_500.0, self._tend)
+
+    def _resolve(self, key: bytes) -> None:
+        self.world.tell(e.Resolve, key, applied=bool(self.world.tool.calls.get(key)), evidence="asked")
 
     def _is_dead(self, key: bytes) -> bool:
         letters = [p for (topic, _), p in self.world.log.partitions.items() if topic == "dead.intake"]
         return any(key in record.value for partition in letters for record in partition.records)
 
-    def _is_over(self) -> bool:
-        return not self._missing()
-
     def _missing(self) -> str:
+        """What is not as it must be in the end: everything decided, published and read, all lanes owned."""
         world = self.world
-        schemas = world.database.schemas
-        submitted = {
-            key for key in world.keys
-            if any(key in r.value for (t, _), p in world.log.partitions.items() if t == "intents" for r in p.records)
-        }  # fmt: skip
-        for key in world.keys:
-            outcome = schemas["outcome"].states.get(key)
-            if key in submitted and (outcome is None or not outcome.status):
-                return f"no outcome of {key.hex()[:6]} (execution: {schemas['execution'].states.get(key)})"
-        for name, schema in schemas.items():
+        for key in world.submitted:
+            happened = world.happened.get(key, set())
+            refused = "IntentAccepted" not in happened and self.wishes[key].name in world.rejected
+            if "OutcomeRecorded" not in happened and not refused:
+                return f"no outcome of {key.hex()[:6]}: {sorted(world.happened.get(key, ()))}"
+        for name, schema in world.database.schemas.items():
             for lane, row in schema.rows.items():
                 if row.published.seq != row.out_seq:
                     return f"{name}/{lane}: {row.out_seq - row.published.seq} events are not published"
@@ -207,73 +211,23 @@ class Story:
         return self._unread()
 
     def _unread(self) -> str:
-        for service in SERVICES:
+        schemas = self.world.database.schemas
+        for service in self.world.cast.services:
             for lane in range(self.world.lanes):
-                cursors = self.world.database.schemas[service.name].rows[lane].cursors
+                cursors = schemas[service.name].rows[lane].cursors
                 for topic in service.reads:
-                    writer = self.world.database.schemas[topic.removeprefix("ledger.")].rows[lane]
                     read = cursors[topic].last_seq if topic in cursors else 0
-                    if read != writer.out_seq:
+                    if read != schemas[topic.removeprefix("ledger.")].rows[lane].out_seq:
                         return f"{service.name}/{lane} has not read {topic} to its end"
         return ""
 
-    def _check_end(self) -> None:
-        world = self.world
-        for service in SERVICES:
-            self._check_replay(service)
-        for key in world.keys:
-            self._check_certainty(key)
-        pending = sum(r.pending_micros for r in world.database.schemas["budget"].scopes.values())
-        if pending:
-            raise Violated(f"{pending} micros are still pending though everything has ended")
-        for (topic, number), partition in world.log.partitions.items():
-            if topic.startswith("ledger.") and sorted({h.seq for h in partition.heads}) != list(
-                range(1, partition.last_seq + 1)
-            ):
-                raise Violated(f"{topic}/{number} has gaps")
 
-    def _facts(self, topic: str) -> Iterable[Fact]:
-        outboxes = self.world.database.schemas[topic.removeprefix("ledger.")].outbox
-        for records in outboxes.values():
-            for record in records:
-                yield self.world.codec.decode(topic, record.value)
+def _real() -> Cast:
+    from libs.testkit.simulation.real import RealCast
 
-    def _check_replay(self, service: Service) -> None:
-        """Tables equal a replay of the ledger, in another order of the topics."""
-        states: dict[bytes, Any] = {}
-        topics = [*service.reads, service.writes or ""]
-        for topic in topics:
-            for fact in self._facts(topic):
-                key = fact.envelope.intent_id
-                states[key] = service.evolve(states.get(key, service.initial), fact)
-        kept = self.world.database.schemas[service.name].states
-        for key in states.keys() | kept.keys():
-            if states.get(key, service.initial) != kept.get(key, service.initial):
-                raise Violated(f"{service.name}: {key.hex()[:6]} is {kept.get(key)}, a replay says {states.get(key)}")
-
-    def _check_certainty(self, key: bytes) -> None:
-        """No false certainty (guarantees.md invariant 5)."""
-        deed = self.world.database.schemas["execution"].states.get(key)
-        calls = self.world.tool.calls.get(key, [])
-        if deed is None:
-            return
-        if deed.phase in ("CANCELLED", "EXPIRED") and deed.effect_class == "OPAQUE" and calls:
-            raise Violated(f"{key.hex()[:6]} is {deed.phase}, but its tool was called")
-        if deed.phase in ("SUCCEEDED", "FAILED") and not calls:
-            raise Violated(f"{key.hex()[:6]} is {deed.phase}, but its tool was never called")
-        if deed.phase and deed.phase not in DONE:
-            raise Violated(f"{key.hex()[:6]} is still {deed.phase}")
+    return RealCast()
 
 
-def _rng(seed: int) -> Any:
-    import random
-
-    return random.Random(f"story/{seed}")
-
-
-def play(seed: int, tracing: bool = False) -> Report:
+def play(seed: int, tracing: bool = False, real: bool = False) -> Report:
     """One schedule."""
-    return Story(seed, tracing).play()
-
-
-__all__ = ["Report", "Story", "lane_of", "play"]
+    return Story(seed, tracing, real).play()

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from libs.testkit.simulation.world import World
 
 
+LATEST_US = 5_000  # how far a worker's idea of the database's clock may be behind
+
+
 class Tool:
     """The outside world."""
 
@@ -51,6 +54,8 @@ class Tool:
             raise Violated(f"an OPAQUE tool is called twice: {place}")
         if (effect.key, effect.attempt) not in world.dispatched:
             raise Violated(f"a call without a dispatch on the ledger: {place}")
+        if effect.stop_code:
+            raise Violated(f"a call of what was cancelled: {place}")
         row = world.database.schemas["execution"].rows[action.lane]
         work = world.database.schemas["execution"].work.get(effect.key)
         if admitted:
@@ -60,7 +65,9 @@ class Tool:
             return  # who owns a lane is the database's clock to say, and that was set
         if row.token != process.worker.token:
             raise Violated(f"a call by a worker that lost the lane: {place}")
+        if world.clock.now_at > effect.expires_at + LATEST_US:
+            raise Violated(f"a call of what has expired: {place}")
         if work is None or work[1].started_at is None or work[1].waiting.attempt != effect.attempt:
             raise Violated(f"a call that is not marked started: {place}")
-        if effect.effect_class in world.control.stopped and process.worker.control.seq == world.control.seq:
+        if world.cast.stops(world.control, effect) and process.worker.control.seq == world.control.seq:
             raise Violated(f"a call past a kill switch that was seen: {place}")

@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from libs.contracts import events as e
-from libs.ledger.chain import derived_id
 from libs.ledger.hosted import Hosted
 from libs.ledger.partition import lane_of
 from libs.ledger.protocol import Alarm, OutRecord, RowChange, TailRecord
+from libs.ledger.records import late_result
 from libs.ledger.service import Result, Service
 from libs.ledger.worker import Limits, Tools, Worker
-from libs.testkit.simulation import wire
+from libs.testkit.simulation.cast import Cast, SmallCast, Wish
 from libs.testkit.simulation.clock import Clock, Violated
 from libs.testkit.simulation.database import Database, Row
-from libs.testkit.simulation.deciders import BUDGET, HARD_MICROS, INTAKE, OUTCOME, WHO, Order, Poison
-from libs.testkit.simulation.executing import EXECUTION
 from libs.testkit.simulation.log import Log, Partition
 from libs.testkit.simulation.network import Network, Weather
-from libs.testkit.simulation.process import Process
+from libs.testkit.simulation.process import FETCH_MAX, Process
 from libs.testkit.simulation.tool import Tool
 
-SERVICES: tuple[Service, ...] = (INTAKE, BUDGET, EXECUTION, OUTCOME)
 LEASE_MS = 800
 LIMITS = {
     "lease_ms": LEASE_MS, "margin_ms": 80, "batch_max": 8, "queue_max": 12, "sides_max": 4, "flush_ms": 300,
@@ -36,33 +30,41 @@ LIMITS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Control:
-    """The control view of the simulation: which effect classes a kill switch stops."""
-
-    seq: int = 1
-    stopped: frozenset[str] = frozenset()
+QUEUE_MOST = LIMITS["queue_max"] + 2 * FETCH_MAX
 
 
 class World:
     """Everything there is."""
 
-    def __init__(self, seed: int, shape: str, lanes: int, tracing: bool = False, kind: type[Process] = Process) -> None:
-        self.clock, self._kind = Clock(seed, tracing), kind
+    def __init__(
+        self,
+        seed: int,
+        shape: str,
+        lanes: int,
+        kind: type[Process] = Process,
+        cast: Cast | None = None,
+    ) -> None:
+        self.clock, self._kind = Clock(seed), kind
+        self.cast = cast or SmallCast()
         self.shape, self.lanes = shape, lanes
         self.weather = Weather()
         self.network = Network(self.clock, self.weather)
-        self.codec = wire.Codec()
         self.log = Log(self.clock, self._head)
-        self.database = Database(self.clock, LEASE_MS, [s.name for s in SERVICES], lanes)
+        self.database = Database(self.clock, LEASE_MS, [s.name for s in self.cast.services], lanes)
         self.tool = Tool(self)
-        self.poison = Poison({}, {})
-        self.control, self.control_fresh = Control(), True
+        self.poison = self.cast.poison
+        self.control_seq, self.stopped = 1, frozenset[str]()
+        self.control, self.control_fresh = self.cast.view(1, self.stopped), True
         self.timeout_ms = 250.0
         self.processes: list[Process] = []
-        self.groups: list[tuple[Service, ...]] = [SERVICES] if shape == "colocated" else [(s,) for s in SERVICES]
+        self.groups = self._groups()
         self.dispatched: set[tuple[bytes, int]] = set()
-        self.keys: list[bytes] = []
+        self.submitted: dict[bytes, None] = {}
+        self.happened: dict[bytes, set[str]] = {}  # kinds of events per key, as they are on the ledger
+        self.classes: dict[bytes, str] = {}
+        self.rejected: set[str] = set()  # names of intents with a refused submission
+        self.doubts: dict[bytes, None] = {}
+        self.requests: dict[bytes, bytes] = {}  # key -> action digest that people are asked about
         self.deaths: dict[str, int] = {}
         self.alarms: list[tuple[str, str]] = []
         self.pause_chance = 0.0
@@ -75,6 +77,10 @@ class World:
         self.log.tell = self.heard
         self.database.watch = self._committing
 
+    def _groups(self) -> list[tuple[Service, ...]]:
+        services = self.cast.services
+        return [services] if self.shape == "colocated" else [(service,) for service in services]
+
     # -- processes
 
     def start(self, group: tuple[Service, ...]) -> Process:
@@ -82,13 +88,13 @@ class World:
         self._count += 1
         name = f"w{self._count}" if self.shape == "colocated" else f"{group[0].name}{self._count}"
         token = hashlib.md5(f"{self.clock.random.random()}".encode()).digest()
-        hosted = Hosted.of(group, self.codec.encode, wire.dead_letter, "sim")
+        hosted = Hosted.of(group, self.cast.encode, self.cast.dead_letter, "sim")
         limits = Limits(lanes=self.lanes, effects_max=self.effects_max, **LIMITS)
         tools = Tools(
-            decode=self.codec.decode,
-            decode_unpark=wire.read_unpark,
-            world={"poison": self.poison},
-            stopped_by=lambda view, effect: "switch" if effect.effect_class in view.stopped else "",
+            decode=self.cast.decode,
+            decode_unpark=self.cast.read_unpark,
+            world=self.cast.tools,
+            stopped_by=self.cast.stops,
         )
         process = self._kind(self, name, Worker(hosted, limits, tools, token), self.shape)
         self.processes.append(process)
@@ -127,7 +133,7 @@ class World:
         if drained:
             self.shape = "separate" if self.shape == "colocated" else "colocated"
             self.clock.note(f"the shape is {self.shape} now")
-        self.groups = [SERVICES] if self.shape == "colocated" else [(s,) for s in SERVICES]
+        self.groups = self._groups()
         for group in self.groups:
             self.start(group)
         if not drained:
@@ -162,17 +168,18 @@ class World:
 
     # -- what happens
 
-    def submit(self, order: Order, partition: int | None = None) -> None:
-        """Somebody publishes an intent."""
-        number = lane_of(order.key, self.lanes) if partition is None else partition
-        self.append("intents", number, order.key, msgspec.msgpack.encode(order))
+    def submit(self, wish: Wish, other: bool = False, partition: int | None = None) -> None:
+        """Somebody publishes an intent; perhaps not where it belongs, perhaps its key with other content."""
+        number = lane_of(wish.key, self.lanes) if partition is None else partition
+        self.submitted[wish.key] = None
+        self.append(wish.topic, number, wish.key, wish.other if other else wish.value)
 
     def tell(self, kind: type[Any], key: bytes, **fields: Any) -> None:
         """Somebody gives a command."""
         self._count += 1
-        given = {"principal": WHO, "reason": "because", "issued_at": 0} | fields
+        given = {"principal": self.cast.operator, "reason": "because", "issued_at": self.clock.now_at} | fields
         body = kind(command_id=self._count.to_bytes(16), intent_id=key, **given)
-        self.append("commands", lane_of(key, self.lanes), key, wire.message(body))
+        self.append("commands", lane_of(key, self.lanes), key, self.cast.message(body))
 
     def append(self, topic: str, number: int, key: bytes, value: bytes) -> None:
         """A record by somebody else."""
@@ -187,7 +194,8 @@ class World:
     def flip(self, stopped: frozenset[str]) -> None:
         """A kill switch."""
         self.clock.note(f"switches: {sorted(stopped)}")
-        self.control = Control(self.control.seq + 1, stopped)
+        self.control_seq, self.stopped = self.control_seq + 1, stopped
+        self.control = self.cast.view(self.control_seq, stopped)
         self._tell_control()
 
     def age(self, fresh: bool) -> None:
@@ -209,12 +217,9 @@ class World:
             self.clock.note(f"{topic}/{number} loses its last {count} records")
             self.log.lose_tail(topic, number, count)
 
-    def late_result(self, result: Result) -> e.LateResult:
+    def late_result(self, result: Result) -> bytes:
         """As the shell writes it."""
-        return e.LateResult(
-            command_id=derived_id(result.key, "late", result.attempt), intent_id=result.key, principal=WHO, reason="",
-            issued_at=0, attempt=result.attempt, answer=result.answer,
-        )  # fmt: skip
+        return self.cast.message(late_result(result, self.clock.now_at))
 
     def chunks(self, records: Sequence[OutRecord]) -> list[Sequence[OutRecord]]:
         """A publish that is larger than one batch is split."""
@@ -230,7 +235,7 @@ class World:
     # -- invariants, as things happen
 
     def _head(self, topic: str, value: bytes) -> TailRecord:
-        fact = self.codec.decode(topic, value)
+        fact = self.cast.decode(topic, value)
         return TailRecord(-1, fact.envelope.seq, fact.envelope.prev_hash, fact.hash)
 
     def digest(self, value: bytes) -> bytes:
@@ -242,9 +247,20 @@ class World:
         outbox = self.database.schemas[name].outbox.get(partition.number, [])
         if head.seq > len(outbox) or outbox[head.seq - 1].hash != head.hash:
             raise Violated(f"published before its commit: {partition.topic}/{partition.number} seq {head.seq}")
-        body = self.codec.decode(partition.topic, value).body
+        body = self.cast.decode(partition.topic, value).body
+        key = outbox[head.seq - 1].key
+        self.happened.setdefault(key, set()).add(type(body).__name__)
         if isinstance(body, e.ExecutionDispatched):
-            self.dispatched.add((outbox[head.seq - 1].key, body.attempt))
+            self.dispatched.add((key, body.attempt))
+            self.classes[key] = body.effect_class.value
+        elif isinstance(body, e.ExecutionInDoubt):
+            self.doubts[key] = None
+        elif isinstance(body, e.ExecutionResolved | e.ExecutionSucceeded | e.ExecutionFailed):
+            self.doubts.pop(key, None)
+        elif isinstance(body, e.SubmissionRejected):
+            self.rejected.add(body.idempotency_key)
+        elif isinstance(body, e.ApprovalRequested):
+            self.requests[key] = body.action_digest
 
     def _committing(self, name: str, row: Row, change: RowChange) -> None:
         if not self.strict:
@@ -279,7 +295,7 @@ class World:
             raise Violated(f"{place}: applied seq {cursor.last_seq} of {topic}, which was never on the log")
 
     def _check_cause(self, name: str, lane: int, record: OutRecord) -> None:
-        fact = self.codec.decode(f"ledger.{name}", record.value)
+        fact = self.cast.decode(f"ledger.{name}", record.value)
         cause = fact.envelope.cause
         if cause.topic in ("intents", "intake.home", "commands"):
             mark = (name, cause.topic, lane, cause.position, type(fact.body).__name__)
@@ -289,13 +305,14 @@ class World:
 
     def _check_cap(self, scope: str, new: dict[int, Any]) -> None:
         rows = {s: r for (name, s), r in self.database.schemas["budget"].scopes.items() if name == scope} | new
-        if sum(r.pending_micros + r.posted_micros for r in rows.values()) > HARD_MICROS:
+        if sum(r.pending_micros + r.posted_micros for r in rows.values()) > self.cast.hard_micros(scope):
             raise Violated(f"{scope}: the hard cap is exceeded")
 
     def bounds(self, process: Process) -> None:
         """Invariant 16: everything is bounded."""
         for lane in process.worker.lanes.values():
-            if len(lane.queue) > 40 or len(lane.direct) > 100 or len(lane.timers) > 1_200:
+            records = any(lane.queue.waiting(topic) > QUEUE_MOST for topic in lane.fetch_next)
+            if records or len(lane.direct) > 100 or len(lane.timers) > 1_200:
                 raise Violated(f"{process.name}: queues of lane {lane.number} grow without bound")
             if any(len(part.sides) > 30 for part in lane.parts.values()):
                 raise Violated(f"{process.name}: forwards of lane {lane.number} grow without bound")

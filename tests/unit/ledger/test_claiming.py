@@ -18,13 +18,13 @@ from libs.ledger.protocol import (
 )
 from libs.ledger.service import ScopeRow
 from libs.testkit.simulation.bench import Bench
-from libs.testkit.simulation.world import Control
+from libs.testkit.simulation.cast import View
 
 
 @pytest.mark.rule(1)
 def test_a_claim_names_the_control_view_of_its_worker() -> None:
     bench = Bench()
-    bench.world.control = Control(7)
+    bench.world.control = View(7)
     bench.hold(Claim)
     assert bench.held(Claim).control_seq == 7
 
@@ -36,7 +36,7 @@ def test_a_lane_that_needs_a_newer_control_view_is_waited_for_and_not_halted() -
     bench.until(lambda: len(bench.seen(Claim)) >= 2)
     assert bench.lane.phase in (Phase.FREE, Phase.CLAIMING)
     assert bench.alarms() == []
-    bench.world.control = Control(9)
+    bench.world.control = View(9)
     bench.process.see_control()
     bench.open()
 

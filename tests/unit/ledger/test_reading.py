@@ -191,7 +191,7 @@ def test_what_a_reader_has_not_read_yet_is_read_from_the_log_before_anything_new
     commit = bench.held(Commit)
     assert bench.lane.behind
     assert [
-        type(world.codec.decode("ledger.intake", r.value).body).__name__
+        type(world.cast.decode("ledger.intake", r.value).body).__name__
         for c in commit.changes["intake"]
         for r in c.records
     ] == []

@@ -19,7 +19,7 @@ from libs.ledger.protocol import (
 )
 from libs.ledger.service import Due, DueKind, ScopeRow
 from libs.testkit.simulation.bench import Bench, key_of
-from libs.testkit.simulation.world import Control
+from libs.testkit.simulation.cast import View
 
 
 @pytest.mark.rule(3)
@@ -173,7 +173,7 @@ def test_an_event_decided_under_a_newer_control_view_waits_for_ours() -> None:
     bench = Bench([s for s in writer.group if s.name == "budget"], shape="separate").open()
     intake = next(s for s in writer.group if s.name == "intake")
     other = bench.world
-    other.control = Control(5)
+    other.control = View(5)
     bench.group = (intake,)
     bench.start()
     bench.order(1)
