@@ -11,7 +11,7 @@ from libs.ledger.errors import LaneBroken
 from libs.ledger.inbox import Taken
 from libs.ledger.lane import Lane
 from libs.ledger.parking import as_input
-from libs.ledger.service import Command, Fact, Record, Service
+from libs.ledger.service import Command, Fact, Input, Record, Service
 
 if TYPE_CHECKING:
     from libs.ledger.worker import Worker
@@ -81,23 +81,23 @@ def _is_new(batch: LaneBatch, service: Service, record: Record) -> bool:
 
 
 def _unpark(worker: Worker, lane: Lane, batch: LaneBatch, body: Unpark, command: Command) -> None:
-    service = batch.hosted.by_name[body.service]
-    tenant = service.owner(batch.state(batch.parts[service.name], command.key))[0]
+    service, who = batch.hosted.by_name[body.service], body.principal
     waiting = lane.parts[service.name].parked.get(body.intent_id, [])
-    if "operator" not in body.principal.roles or (tenant and tenant != body.principal.tenant):
-        batch.refuse(service, command, body.principal.tenant, "NOT_PARKED")
-    elif not waiting or not body.reason:
-        batch.refuse(service, command, body.principal.tenant, "NOT_PARKED" if body.reason else "REASON_MISSING")
+    inputs: list[Input] = []
+    broken: list[tuple[Record, str]] = []
+    for one in waiting:
+        try:
+            item = as_input(one.record, service, worker.tools.decode, lambda s, r: worker.prepare(s, r, lane.number))
+            inputs.extend([] if item is None else [item])
+        except Exception as error:  # noqa: BLE001 - what cannot be read again must not stop the lane
+            broken.append((one.record, f"{type(error).__name__}: {error}"))
+    owners = {service.owner(batch.state(batch.parts[service.name], command.key))[0]}
+    owners |= {item.envelope.tenant for item in inputs if isinstance(item, Fact)}
+    if not waiting or "operator" not in who.roles or owners - {"", who.tenant}:
+        batch.refuse(service, command, who.tenant, "NOT_PARKED")
+    elif not body.reason:
+        batch.refuse(service, command, who.tenant, "REASON_MISSING")
     else:
-        inputs = []
-        for one in waiting:
-            try:
-                item = as_input(
-                    one.record, service, worker.tools.decode, lambda s, r: worker.prepare(s, r, lane.number)
-                )
-            except Exception as error:  # noqa: BLE001 - what cannot be read again must not stop the lane
-                batch.bury(service, one.record, "PREPARE_FAILED", f"{type(error).__name__}: {error}")
-                continue
-            if item is not None:
-                inputs.append(item)
-        batch.unpark(service, command, inputs, (body.principal.subject, body.reason))
+        batch.unpark(service, command, inputs, (who.subject, body.reason))
+        for record, error_text in broken:
+            batch.bury(service, record, "PREPARE_FAILED", error_text)

@@ -9,12 +9,13 @@ from typing import Any
 
 from aiokafka.errors import KafkaError
 
-from libs.ledger.protocol import Acked, OutRecord, Publish, PublishFailed, PublishSide, SidesAcked
+from libs.ledger.protocol import Acked, OutRecord, Publish, PublishFailed, PublishSide, SideRecord, SidesAcked
 from libs.runtime import kafka
 from libs.runtime.settings import KafkaSettings, StartRefused
 
 BATCH_BYTES_MAX = kafka.REQUEST_BYTES_MAX - 4_096
 RECORD_OVERHEAD = 64
+SIDES = -1  # the producer of what is not chained: what it cannot send must not disturb the lanes
 FAILURES = (KafkaError, StartRefused, OSError, TimeoutError, asyncio.CancelledError, AssertionError)
 
 
@@ -49,37 +50,52 @@ class Appender:
         return Acked(action.lane, action.claim, action.service, first, last, end.seq, end.hash)
 
     def _failed(self, action: Publish, text: str) -> PublishFailed:
-        if action.own_producer and (task := self._own.pop(action.lane, None)) is not None:
-            self._leave(task)
+        if action.own_producer:
+            self._drop_own(action.lane)
         return PublishFailed(action.lane, action.claim, action.service, text)
 
+    def _drop_own(self, name: int) -> None:
+        if (task := self._own.pop(name, None)) is not None:
+            self._leave(task)
+
     async def publish_sides(self, action: PublishSide) -> SidesAcked:
-        """Append forwards and dead letters, at least once."""
+        """Append forwards and dead letters, at least once, each by itself: one that no topic takes keeps no other."""
         done: list[int] = []
-        error = ""
+        errors: list[str] = []
+
+        async def one(producer: Any, record: SideRecord) -> None:
+            try:
+                await producer.send_and_wait(
+                    record.topic, record.value, key=record.key or None, partition=record.partition
+                )
+                done.append(record.id)
+            except FAILURES as cause:
+                if _by_us(cause):
+                    raise
+                errors.append(f"{record.topic}: {type(cause).__name__}: {cause}")
+
         try:
             async with asyncio.timeout(self._settings.kafka_timeout_ms / 1000):
-                producer = await self._producer(None)
-                sent = [
-                    (r.id, await producer.send(r.topic, r.value, key=r.key or None, partition=r.partition))
-                    for r in action.records
-                ]
-                for number, future in sent:
-                    await future
-                    done.append(number)
+                producer = await self._producer(SIDES)
+                await asyncio.gather(*(one(producer, record) for record in action.records))
         except FAILURES as cause:
-            error = f"{type(cause).__name__}: {cause}"
-        return SidesAcked(action.lane, action.claim, action.service, done, error)
+            if _by_us(cause):
+                raise
+            errors.append(f"{type(cause).__name__}: {cause}")
+        if errors:
+            self._drop_own(SIDES)
+        return SidesAcked(action.lane, action.claim, action.service, sorted(done), "; ".join(errors[:3]))
 
     async def send(self, topic: str, partition: int, key: bytes, value: bytes) -> str:
         """Append one record and wait for its ack, within the limit: '' when it is there, else why that is not known."""
         try:
             async with asyncio.timeout(self._settings.kafka_timeout_ms / 1000):
-                producer = await self._producer(None)
+                producer = await self._producer(SIDES)
                 await producer.send_and_wait(topic, value, key=key, partition=partition)
         except FAILURES as error:
             if _by_us(error):
                 raise
+            self._drop_own(SIDES)
             return f"{type(error).__name__}: {error}"
         return ""
 

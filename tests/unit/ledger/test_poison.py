@@ -89,6 +89,18 @@ def test_an_unpark_by_somebody_who_may_not_is_refused_and_says_nothing() -> None
     assert list(bench.world.database.schemas["budget"].parked[0]) == [key]
 
 
+def test_a_service_that_names_no_owner_is_not_open_to_other_tenants() -> None:
+    anonymous = replace(OUTCOME, owner=lambda state: ("", "", ""))
+    bench = Bench([INTAKE, BUDGET, EXECUTION, anonymous]).open()
+    key = bench.order(1)
+    bench.world.poison.raises[("outcome", key)] = True
+    bench.until(lambda: "KeyParked" in bench.names("outcome"))
+    stranger = e.Principal("other", "y", e.ActorKind.HUMAN, (), ("operator",))
+    bench.world.tell(e.Unpark, key, service="outcome", principal=stranger)
+    bench.until(lambda: "CommandRejected" in bench.names("outcome"))
+    assert list(bench.world.database.schemas["outcome"].parked[0]) == [key]
+
+
 def test_inputs_of_a_parked_key_wait_in_their_order() -> None:
     bench = Bench().open()
     key = bench.order(1, effect_class="OPAQUE")
