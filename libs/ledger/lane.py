@@ -222,10 +222,12 @@ class Lane:
             self.scopes.setdefault(scope, {})[stripe] = row
         for entry in taken.direct:
             self.woken.pop(key_of(entry.item), None)
-        if hosted.effects is not None:
-            for key in batch.parts[hosted.effects.name].states:
-                self.starved.pop(key, None)
         self.starved.update(batch.starved)
+        if hosted.effects is not None:
+            ready = self.ready.get(hosted.effects.name, {})
+            for key in batch.parts[hosted.effects.name].states:
+                if key not in ready:
+                    self.starved.pop(key, None)
         self.behind = self.lagging(hosted)
 
     def _take_up(self, service: Service, part: Part, change: RowChange) -> None:

@@ -292,6 +292,21 @@ def test_work_that_found_no_room_is_looked_at_when_there_is_some_in_whatever_lan
     assert bench.seen(Call)[2].effect.key == waiting
 
 
+@pytest.mark.rule(16)
+def test_work_that_found_no_room_is_not_forgotten_because_another_input_touched_its_key() -> None:
+    bench = Bench().open().hold(Call)
+    for n in range(2):
+        bench.order(n, effect_class="OPAQUE")
+    bench.until(lambda: len(bench.seen(Call)) == 2)
+    waiting = bench.order(7, effect_class="OPAQUE")
+    bench.until(lambda: waiting in bench.lane.starved)
+    bench.world.tell(e.Resolve, waiting, applied=True, evidence="")  # refused: nothing is in doubt
+    bench.until(lambda: "CommandRejected" in bench.names("execution")).run(50)
+    call = bench.held(Call)
+    bench.answer(Finished(0, Result(call.effect.key, 1, answered(bench))))
+    bench.until(lambda: len(bench.seen(Call)) == 3)
+
+
 # ---------------------------------------------------------------- rule 19
 
 
