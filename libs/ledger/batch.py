@@ -139,6 +139,7 @@ class LaneBatch:
         """Take a key up again: its waiting inputs are decided in their order."""
         part = self.parts[service.name]
         part.unparked.append(command.key)
+        part.parked.pop(command.key, None)
         self._announce(part, command, KeyUnparked(
             service=service.name, command_id=command.id, by=who[0], reason=who[1]
         ))  # fmt: skip

@@ -82,7 +82,9 @@ def _is_new(batch: LaneBatch, service: Service, record: Record) -> bool:
 
 def _unpark(worker: Worker, lane: Lane, batch: LaneBatch, body: Unpark, command: Command) -> None:
     service, who = batch.hosted.by_name[body.service], body.principal
-    waiting = lane.parts[service.name].parked.get(body.intent_id, [])
+    stored, part = lane.parts[service.name].parked, batch.parts[service.name]
+    waiting = [] if command.key in part.unparked else stored.get(command.key, [])
+    waiting = [*waiting, *part.parked.get(command.key, ())]  # also those that this very batch has put aside
     inputs: list[Input] = []
     broken: list[tuple[Record, str]] = []
     for one in waiting:
@@ -91,7 +93,7 @@ def _unpark(worker: Worker, lane: Lane, batch: LaneBatch, body: Unpark, command:
             inputs.extend([] if item is None else [item])
         except Exception as error:  # noqa: BLE001 - what cannot be read again must not stop the lane
             broken.append((one.record, f"{type(error).__name__}: {error}"))
-    owners = {service.owner(batch.state(batch.parts[service.name], command.key))[0]}
+    owners = {service.owner(batch.state(part, command.key))[0]}
     owners |= {item.envelope.tenant for item in inputs if isinstance(item, Fact)}
     if not waiting or "operator" not in who.roles or owners - {"", who.tenant}:
         batch.refuse(service, command, who.tenant, "NOT_PARKED")

@@ -114,6 +114,11 @@ class Process:
         for move in backlog:
             self._move(move)
 
+    def renew_producers(self) -> None:
+        """The broker takes its producers for new ones."""
+        for producer in (self._producer, *self._own_producers.values()):
+            producer.wrote.clear()
+
     def leave(self) -> None:
         """SIGTERM."""
         self.clock.note(f"{self.name} is told to stop")

@@ -129,9 +129,7 @@ class Story:
             case "join":
                 world.start(rng.choice(world.groups))
             case "tail":
-                for topic, number in [p for p in world.log.partitions if p[0].startswith("ledger.")]:
-                    if rng.random() < 0.4:
-                        world.lose_tail(topic, number, rng.randrange(1, 4))
+                self._lose_tails()
             case "clock":
                 world.clock.set_by_ms += rng.choice((-900.0, -100.0, 300.0, 3_000.0))
             case "broker" | "database" as server:
@@ -145,6 +143,14 @@ class Story:
                 world.clock.after(rng.uniform(100, 1_000), lambda: world.age(True))
             case _:
                 pass
+
+    def _lose_tails(self) -> None:
+        world, rng = self.world, self.rng
+        if rng.random() < 0.4:
+            world.forget_producers()
+        for topic, number in [place for place in world.log.partitions if place[0].startswith("ledger.")]:
+            if rng.random() < 0.4:
+                world.lose_tail(topic, number, rng.randrange(1, 4))
 
     # -- the end
 

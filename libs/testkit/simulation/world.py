@@ -209,6 +209,12 @@ class World:
             if process.alive:
                 process.see_control()
 
+    def forget_producers(self) -> None:
+        """The broker no longer knows any producer: it refuses none for what is missing before its batch, so that a gap
+        may come to be; readers read on until its owner has mended it."""
+        for process in self.processes:
+            process.renew_producers()
+
     def lose_tail(self, topic: str, number: int, count: int) -> None:
         """The broker comes back without its last records."""
         partition = self.log.partition(topic, number)

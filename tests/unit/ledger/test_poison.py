@@ -89,6 +89,36 @@ def test_an_unpark_by_somebody_who_may_not_is_refused_and_says_nothing() -> None
     assert list(bench.world.database.schemas["budget"].parked[0]) == [key]
 
 
+def test_two_unparks_in_one_batch_take_the_inputs_up_once() -> None:
+    bench = Bench().open()
+    key = bench.order(1)
+    bench.world.poison.raises[("budget", key)] = True
+    bench.until(lambda: "KeyParked" in bench.names("budget")).run(50)
+    bench.world.poison.raises.clear()
+    bench.worker.pause_until_ms = bench.world.clock.boot_ms + 50
+    for _ in range(2):
+        bench.world.tell(e.Unpark, key, service="budget")
+    bench.until(lambda: bench.names("outcome")).run(100)
+    assert bench.names("budget").count("KeyUnparked") == 1
+    assert bench.names("budget").count("CommandRejected") == 1
+    assert bench.state("budget", key).folded == 8  # four of its own besides the refusal, three that it read
+
+
+def test_an_unpark_finds_what_was_put_aside_just_before_it_in_order() -> None:
+    bench = Bench().open()
+    key = bench.order(1, effect_class="OPAQUE")
+    bench.world.poison.raises[("execution", key)] = True
+    bench.until(lambda: "KeyParked" in bench.names("execution")).run(50)
+    bench.world.poison.raises.clear()
+    bench.worker.pause_until_ms = bench.world.clock.boot_ms + 50
+    bench.world.tell(e.Cancel, key)
+    bench.world.tell(e.Unpark, key, service="execution")
+    bench.until(lambda: bench.names("outcome"))
+    assert bench.world.database.schemas["execution"].parked[0] == {}
+    names = bench.names("execution")
+    assert names.index("KeyUnparked") < names.index("ExecutionDispatched") < names.index("CancelRequested")
+
+
 def test_a_service_that_names_no_owner_is_not_open_to_other_tenants() -> None:
     anonymous = replace(OUTCOME, owner=lambda state: ("", "", ""))
     bench = Bench([INTAKE, BUDGET, EXECUTION, anonymous]).open()
