@@ -30,10 +30,13 @@ async def measure(b: Section, c: Section, shape: str, seconds: float) -> None:
         if proof.failures:
             b.failures += [f"{setup}: {failure}" for failure in proof.failures]
             return
+        if not b.notes:
+            b.notes = ["open loop, fixed schedule; from the scheduled time to the outcome in the agent's hands"]
         for rate, run in runs.items():
             _describe(b, shape, rate, run.measured)
+            if run.spent.noise:
+                b.notes.append(f"{NAMES[shape]} at {rate}/s: {run.spent.noise}")
         _stages(c, one, runs[STAGES_AT])
-    b.notes = ["one open loop with a fixed schedule; from the scheduled time to the outcome in the agent's hands"]
 
 
 def _describe(section: Section, shape: str, rate: int, measured: Measured) -> None:

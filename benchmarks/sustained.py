@@ -49,10 +49,11 @@ class Sustained:
             f"OPAQUE tool builtin/journal, effects_max {EFFECTS_MAX_OPAQUE} per worker, at most"
             f" {run.load.outstanding_max} intents without an outcome; acks=all, fsync and synchronous_commit on"
         )
-        self._a.notes = [
-            limits,
-            "each run proven: chain, books, tables of budget, every effect once in the journal and SUCCEEDED",
-        ]
+        if not self._a.notes:
+            proven = "each run proven: chain, books, tables of budget, every effect once in the journal and SUCCEEDED"
+            self._a.notes = [limits, proven]
+        if run.spent.noise:
+            self._a.notes.append(f"{setup}: {run.spent.noise}")
         self._a.details[str(setup)] = {
             "per_second": measured.per_second, "sent": measured.sent, "events": one.proof.events,
             "proof_s": one.proof.seconds, "others_cores": run.spent.others_cpu_s / run.spent.seconds,
@@ -87,6 +88,3 @@ def _describe_usage(section: Section, one: Rig, run: Run) -> None:
         section.notes.append(f"{one.setup}: ms/deed of {each}")
     if one.status_s is not None:
         section.add(f"{one.setup}: status behind at the end", one.status_s, "s")
-    others = spent.others_cpu_s / spent.seconds
-    if others > 0.1:
-        section.notes.append(f"{one.setup}: {others:.2f} cores were busy with what is not ours: figures are too low")

@@ -9,6 +9,7 @@ from time import monotonic
 
 import psutil
 
+NOISE = 0.1  # cores; below, it is what every system does beside
 MYSELF = "benchmark"  # without children: they are the others
 
 
@@ -29,7 +30,13 @@ class Spent:
     seconds: float
     cpu_s: Mapping[str, float]
     memory: Mapping[str, int]
-    others_cpu_s: float  # by processes that are not ours: the noise of the machine
+    others_cpu_s: float  # by processes that are not ours
+
+    @property
+    def noise(self) -> str:
+        """What must be said when the machine was not ours alone; '' when it was."""
+        cores = self.others_cpu_s / self.seconds
+        return f"{cores:.2f} cores were busy with what is not ours: no figure to quote" if cores > NOISE else ""
 
     def cores(self, group: str) -> float:
         """How much of one core the group used, on average."""
@@ -58,7 +65,7 @@ class Meter:
 
 def between(first: Look, last: Look) -> Spent:
     """What was used from the first look to the last; the memory is that of the last."""
-    cpu = {name: last.cpu_s[name] - first.cpu_s[name] for name in last.cpu_s}
+    cpu = {name: used - first.cpu_s.get(name, 0.0) for name, used in last.cpu_s.items()}
     others = last.machine_busy_s - first.machine_busy_s - sum(cpu.values())
     return Spent(last.at - first.at, cpu, last.memory, max(0.0, others))
 
