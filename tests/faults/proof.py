@@ -14,7 +14,6 @@ from libs.contracts.events import (
     BudgetReserved,
     ExecutionDispatched,
     IntentAccepted,
-    KeyParked,
     OutcomeRecorded,
     OutcomeStatus,
     ProgressReported,
@@ -44,22 +43,19 @@ class Scene:
 def problems(scene: Scene) -> list[str]:
     """Everything that is wrong; nothing when all holds."""
     witness, found = scene.witness, list(scene.witness.broken)
-    found += unfinished(scene)
+    found += unsettled(scene)
     found += _once(witness, scene.wanted)
     found += _no_input_twice(witness)
-    found += _at_rest(scene)
     found += _replayed(scene)
     found += books.problems(witness.of("ledger.budget"), scene.tables["budget"].scopes)
     found += _effects(witness, scene.calls)
-    parked = [fact.body for topic in witness.facts for fact in witness.facts[topic] if isinstance(fact.body, KeyParked)]
-    found += [f"a key is parked: {body}" for body in parked]
     return found[:SHOWN]
 
 
-def unfinished(scene: Scene) -> list[str]:
-    """Intents that are neither terminal nor in doubt."""
+def unsettled(scene: Scene) -> list[str]:
+    """What still moves, or should: intents that are neither terminal nor in doubt, and what is not on the log yet."""
     done = scene.witness.outcomes().keys() | scene.witness.in_doubt()
-    return [f"{key.hex()} has no end" for key in scene.wanted if key not in done]
+    return [f"{key.hex()} has no end" for key in scene.wanted if key not in done] + _at_rest(scene)
 
 
 def _once(witness: Witness, wanted: Collection[bytes]) -> list[str]:
@@ -103,7 +99,7 @@ def _at_rest(scene: Scene) -> list[str]:
             if row.sides and row.lane not in scene.halted:
                 found.append(f"{name}: lane {row.lane} has {row.sides} unpublished forwards or dead letters")
         if tables.parked:
-            found.append(f"{name}: {tables.parked} inputs wait because their key is parked")
+            found.append(f"{name}: {len(tables.parked)} keys are parked")
     return found
 
 

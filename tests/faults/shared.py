@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 from libs.stack.folders import home
 from libs.stack.scratch import scratch
 from libs.stack.shapes import Plan, Row
-from tests.faults.rig import DECIDERS, LANES, Rig, build, tear_down
+from services.table import DECIDERS
+from tests.faults.building import build, tear_down
+from tests.faults.rig import LANES, Rig
 
 T = TypeVar("T")
 

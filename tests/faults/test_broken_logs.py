@@ -16,7 +16,8 @@ from libs.stack.folders import home
 from libs.stack.scratch import scratch
 from libs.stack.shapes import Plan
 from libs.stack.topics import create_topics
-from tests.faults.rig import LANES, Rig, build, tear_down, until
+from tests.faults.building import build, tear_down
+from tests.faults.rig import LANES, Rig, until
 from tests.faults.witness import Witness
 
 DEEDS = 16

@@ -14,7 +14,8 @@ from libs.stack.folders import home
 from libs.stack.moving import move
 from libs.stack.scratch import scratch
 from libs.stack.shapes import Plan
-from tests.faults.rig import LANES, Rig, build, tear_down
+from tests.faults.building import build, tear_down
+from tests.faults.rig import LANES, Rig
 from tests.faults.shared import usual
 
 DEEDS = 16

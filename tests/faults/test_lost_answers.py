@@ -16,6 +16,7 @@ from tests.faults.shared import one_more
 
 DEEDS = 16
 STRIKE_S = 20.0
+SOON = {"DEED_DATABASE_TIMEOUT_MS": "1000", "DEED_KAFKA_TIMEOUT_MS": "1500"}
 SERVICE = "budget"  # in the separate shape; co-located, the worker hosts it with all others
 
 pytestmark = pytest.mark.integration
@@ -34,7 +35,8 @@ class Behind:
 async def _behind_proxies(rig: Rig) -> AsyncIterator[Behind]:
     row = one_more(rig, SERVICE)
     async with PostgresProxy(rig.system.ends.postgres_dsn) as postgres, KafkaProxy(rig.stack.kafka.bootstrap) as kafka:
-        rig.system.spawn(row, DEED_DATABASE_URL=postgres.dsn(row.database), DEED_KAFKA_BOOTSTRAP=kafka.bootstrap)
+        places = {"DEED_DATABASE_URL": postgres.dsn(row.database), "DEED_KAFKA_BOOTSTRAP": kafka.bootstrap}
+        rig.system.spawn(row, **places, **SOON)
         try:
             yield Behind(row.name, postgres, kafka)
             await rig.prove()

@@ -78,6 +78,11 @@ def _state(scene: Scene) -> Scene:
     return replace(scene, tables={**scene.tables, "execution": tables._replace(states={**tables.states, key: b"\x80"})})
 
 
+def _parked(scene: Scene) -> Scene:
+    tables = scene.tables["execution"]._replace(parked=frozenset({bytes(16)}))
+    return replace(scene, tables={**scene.tables, "execution": tables})
+
+
 def _scope(scene: Scene) -> Scene:
     tables = scene.tables["budget"]
     first = (*tables.scopes[0][:-1], tables.scopes[0][-1] + 1)
@@ -104,6 +109,7 @@ PLANTED: dict[str, Callable[[Scene], Scene]] = {
     "decided up to": lambda scene: _row(scene, out_seq=10**6),
     "is halted": lambda scene: _row(scene, halted="somebody must look"),
     "unpublished forwards": lambda scene: _row(scene, sides=1),
+    "are parked": _parked,
     "causes first: execution": _state,
     "effects first: execution": _state,
     "the table has": _scope,

@@ -123,7 +123,7 @@ class Tables(NamedTuple):
     states: Mapping[bytes, bytes]
     lanes: tuple[LaneSeen, ...]
     scopes: tuple[tuple[Any, ...], ...]
-    parked: int
+    parked: frozenset[bytes]
 
 
 def database_of(system: System, service: str) -> str:
@@ -146,7 +146,7 @@ async def read_tables(system: System, service: Service) -> Tables:
             scopes = await connection.fetch(
                 f"SELECT scope, stripe, version, share_micros, pending_micros, posted_micros FROM {name}.scope"
             )
-            parked = await connection.fetchval(f"SELECT count(*) FROM {name}.parked")
+            parked = await connection.fetch(f"SELECT DISTINCT key FROM {name}.parked")
     finally:
         await connection.close()
     return Tables(
@@ -154,7 +154,7 @@ async def read_tables(system: System, service: Service) -> Tables:
         tuple(LaneSeen(n, seq, why, token.bytes if token else None, epoch, sides)
               for n, seq, why, token, epoch, sides in lanes),
         tuple(tuple(row) for row in scopes),
-        parked,
+        frozenset(row[0].bytes for row in parked),
     )  # fmt: skip
 
 

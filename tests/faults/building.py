@@ -1,0 +1,92 @@
+"""A fresh system with all that fault tests need: the tool double with its journal, and a budget that runs out."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from libs.contracts.events import (
+    BudgetKind,
+    CostClass,
+    EffectClass,
+    EffectKind,
+    RegisterServer,
+    RegisterTool,
+    ToolEntry,
+    Transport,
+)
+from libs.stack.shapes import Plan
+from libs.stack.stack import Stack
+from libs.testkit import seeding
+from libs.testkit.system import System
+from libs.testkit.tool_bench import double_profile
+from services.execution.adapters.connection import discover
+from services.table import DECIDERS, TABLE
+from tests.faults.rig import LEASE_MS, SCARCE, Rig
+from tests.faults.witness import Witness
+
+PRICE_MICROS = 1_000
+SCARCE_DEEDS = 12
+# Short leases and limits, so that what is to be waited for comes soon; everything else as in production.
+ENV = {
+    "DEED_LEASE_MS": str(LEASE_MS),
+    "DEED_LEASE_MARGIN_MS": "200",
+    "DEED_KAFKA_TIMEOUT_MS": "3000",
+    "DEED_DATABASE_TIMEOUT_MS": "2000",
+    "DEED_CONTROL_STALE_MAX_S": "3",
+    "DEED_JOURNAL_FSYNC": "true",
+}
+
+
+async def build(root: Path, plan: Plan, names: Iterable[str] | None = None, **env: str) -> Rig:
+    """Servers, topics, databases, processes, tools and budgets: all fresh. `names`: the processes to start."""
+    stack = Stack(root)
+    ends = await asyncio.to_thread(stack.start)
+    system = System(ends, root, plan, env=ENV | env)
+    try:
+        profile = double_profile(root / "double.journal")
+        words = ", ".join(f'"{word}"' for word in profile.argv)
+        (root / "servers.toml").write_text(f'[servers.double]\nargv = [{words}]\ncwd = "{profile.cwd}"\n')
+        found = asyncio.create_task(discover(profile, 1 << 20, 20_000))
+        await system.start(names)
+        await system.seed(commands({tool.name: tool for tool in await found}["apply"]))
+    except BaseException:
+        system.kill_all()
+        await asyncio.to_thread(stack.stop)
+        raise
+    hosted = {*(DECIDERS if "w1" in system.running else ()), *system.running}
+    services = {name: service for name, service in TABLE.items() if name in hosted}
+    seed = random.SystemRandom().getrandbits(32)
+    sys.stderr.write(f"\nseed {seed}: {plan.shape}\n")
+    return Rig(stack, system, services, Witness(system.kafka), random.Random(seed))
+
+
+def commands(definition: Any) -> list[Any]:
+    """What must be in force: the double beside the built-in tools, and a budget that runs out."""
+    head: dict[str, Any] = {"principal": seeding.OPERATOR, "reason": "set up", "issued_at": seeding.now_at()}
+    entry = ToolEntry(
+        server="double", definition=definition.json, definition_hash=definition.hash, capability="double",
+        effect=EffectKind.WRITE, effect_class=EffectClass.OPAQUE, cost_class=CostClass.CHEAP,
+        price_micros=PRICE_MICROS, timeout_ms=10_000,
+    )  # fmt: skip
+    return [
+        *seeding.standard(),
+        seeding.budget(BudgetKind.ACCOUNT, f"{seeding.TENANT}/{SCARCE}", SCARCE_DEEDS * PRICE_MICROS),
+        RegisterServer(
+            command_id=random.randbytes(16), server="double", transport=Transport.STDIO, profile="double", **head
+        ),
+        RegisterTool(command_id=random.randbytes(16), tool="double/apply", entry=entry, **head),
+    ]
+
+
+async def tear_down(rig: Rig) -> None:
+    """The end, whatever happened. Nobody needs the data any more, so the servers leave without tidying up."""
+    rig.system.kill_all()
+    rig.stack.kafka.kill()
+    rig.stack.postgres.child.end(signal.SIGQUIT)
+    await asyncio.to_thread(rig.stack.stop)
