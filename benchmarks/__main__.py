@@ -8,6 +8,7 @@ import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 
 from benchmarks import mcp_call, paced, ready, yardstick
 from benchmarks.report import Section, machine, print_section, say, to_json
@@ -17,6 +18,7 @@ from libs.stack.errors import StackError
 from libs.stack.folders import home
 from libs.stack.shapes import SHAPES, WORKERS
 
+STOPPED = Event()  # by SIGTERM
 LETTERS = "abcdefg"
 TITLES = {
     "a": "sustained deeds per second, everything on this machine",
@@ -103,7 +105,12 @@ async def run(asked: Options) -> int:
     """Measure and write down. Exit status: 1 when a run could not be proven; a missed target is no error."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
-    loop.add_signal_handler(signal.SIGTERM, task.cancel)
+
+    def stop() -> None:
+        STOPPED.set()
+        task.cancel()
+
+    loop.add_signal_handler(signal.SIGTERM, stop)
     facts = machine()
     say(f"{facts['cores']} cores, {facts['memory_bytes'] >> 30} GiB, load {facts['load_before']:.1f} before the start")
     sections = await measure(asked)
@@ -124,5 +131,9 @@ if __name__ == "__main__":
         sys.exit(asyncio.run(run(options(sys.argv[1:]))))
     except StackError as error:
         sys.exit(str(error))
-    except (KeyboardInterrupt, asyncio.CancelledError):
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except asyncio.CancelledError as error:
+        if not STOPPED.is_set():
+            raise RuntimeError("something was cancelled that nobody asked to stop") from error
         sys.exit(130)
