@@ -42,7 +42,7 @@ def test_a_result_whose_commit_is_refused_is_recorded_by_the_next_one() -> None:
     first = bench.held(Commit)
     bench.answer(CommitRefused(first.round, scopes=(ScopeRow("scope/0", 0, 1), ScopeRow("scope/1", 0, 1))))
     again = bench.held(Commit)
-    decode = bench.world.codec.decode
+    decode = bench.world.cast.decode
     facts = [[decode("ledger.execution", r.value) for r in c.changes["execution"][0].records] for c in (first, again)]
     assert [[(f.envelope.intent_id, type(f.body).__name__) for f in one] for one in facts] == [
         [(key, "ExecutionSucceeded")]
