@@ -47,6 +47,7 @@ def on_records(worker: Worker, answer: Records) -> None:
     if new:
         lane.queue.extend(answer.topic, new)
         lane.fetch_next[answer.topic] = new[-1].offset + 1
+        lane.last_seen[answer.topic] = new[-1]
 
 
 def on_fetch_failed(worker: Worker, answer: FetchFailed) -> None:

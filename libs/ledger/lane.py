@@ -19,7 +19,7 @@ from libs.ledger.hosted import Hosted
 from libs.ledger.inbox import DirectQueue, Inbox, Taken
 from libs.ledger.pieces import LaneView
 from libs.ledger.protocol import LaneRow, OutRecord, ParkedInput, Published, RowChange, SideRecord
-from libs.ledger.service import Due, DueKind, Effect, Input, ScopeRow, Service, Waiting, WaitKind, key_of
+from libs.ledger.service import Due, DueKind, Effect, Input, Record, ScopeRow, Service, Waiting, WaitKind, key_of
 
 STALE_TIMERS_MAX = 1_000
 
@@ -100,7 +100,8 @@ class Lane:
     halting: str = ""
     mending: str = ""  # the input whose tail is away: until it is back we publish, and decide nothing
     look_again_ms: int = 0  # when the outputs are looked at again
-    looking_for: dict[str, Published] = field(default_factory=dict)
+    looking_for: dict[str, LaneRow] = field(default_factory=dict)
+    last_seen: dict[str, Record] = field(default_factory=dict)  # the last record that was fetched, per topic
     trouble: Trouble = field(default_factory=Trouble)
 
     @property

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
+from libs.ledger import watching
 from libs.ledger.anchors import Verdict, check_input, check_output
 from libs.ledger.careful import care_at_claim
 from libs.ledger.chain import Cursor
@@ -30,7 +29,7 @@ def on_answer(worker: Worker, answer: Claimed | ClaimRefused | Checked) -> None:
     elif isinstance(answer, Checked) and lane.phase is Phase.CHECKING:
         _checked(worker, lane, answer)
     elif isinstance(answer, Checked) and lane.phase is Phase.OPEN:
-        _looked_again(worker, lane, answer)
+        watching.looked_again(worker, lane, answer)
 
 
 def _refused(worker: Worker, lane: Lane, answer: ClaimRefused) -> None:
@@ -162,30 +161,6 @@ def _may_wait(worker: Worker, lane: Lane) -> bool:
     if trouble.mending_since_ms is None:
         trouble.mending_since_ms = worker.boot_ms
     return worker.boot_ms - trouble.mending_since_ms < worker.limits.mend_wait_ms
-
-
-def claim_mended(worker: Worker, lane: Lane) -> None:
-    """Look whether the input's tail is back, by a claim like any other."""
-    if lane.phase is Phase.OPEN and lane.mending and lane.published_all:
-        worker.fail(lane, "INPUT_TAIL_LOST", lane.mending, release=False)
-
-
-def look_again(worker: Worker, lane: Lane) -> None:
-    """A lane that has nothing to publish would never hear that the log has lost its tail (rule 11)."""
-    if lane.phase is Phase.OPEN and worker.boot_ms >= lane.look_again_ms and lane.published_all:
-        lane.look_again_ms = worker.boot_ms + worker.limits.look_again_ms
-        rows = {n: msgspec.structs.replace(part.row, published=part.published) for n, part in lane.parts.items()}
-        lane.looking_for = {n: row.published for n, row in rows.items() if row.published.seq > 0}
-        worker.out.append(Check(lane.number, lane.claim, rows))
-
-
-def _looked_again(worker: Worker, lane: Lane, answer: Checked) -> None:
-    """Only whether our own last record is still there; the claim that follows if it is not finds out the rest."""
-    for name, published in lane.looking_for.items() if not answer.error else ():
-        first = next(iter(answer.tails[name]), None)
-        if first is None or (first.offset, first.seq, first.hash) != (published.offset, published.seq, published.hash):
-            worker.fail(lane, "TAIL_LOST", f"{name}: seq {published.seq} is not at offset {published.offset} any more")
-            return
 
 
 def _open(worker: Worker, lane: Lane, answer: Checked, frontier: dict[str, Published]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from libs.ledger import committing, following, opening, publishing, rounds, sharing
+from libs.ledger import committing, following, opening, publishing, rounds, sharing, watching
 from libs.ledger.gate import Gate
 from libs.ledger.hosted import Hosted
 from libs.ledger.lane import Lane, Phase, Trouble
@@ -103,11 +103,8 @@ class Worker:
         for lane in self.lanes.values():
             if lane.phase is Phase.BACKOFF and self.boot_ms >= lane.trouble.retry_ms and not lane.draining:
                 self.claim(lane)
-            if lane.gaps and self.boot_ms - min(lane.gaps.values()) >= self.limits.gap_wait_ms:
-                self.fail(lane, "GAP", f"still missing: {', '.join(lane.gaps)}")
             publishing.on_time(self, lane)
-            opening.claim_mended(self, lane)
-            opening.look_again(self, lane)
+            watching.on_time(self, lane)
         return self.progress()
 
     def progress(self) -> list[Action]:

@@ -211,6 +211,19 @@ def test_a_reader_that_is_not_in_step_is_not_handed_over_to() -> None:
     assert commit.changes["budget"][0].records == []
 
 
+@pytest.mark.rule(8)
+def test_a_reader_whose_position_was_overtaken_by_a_lost_tail_finds_the_next_event() -> None:
+    bench = separate("outcome")
+    bench.order(1)
+    bench.until(lambda: bench.names("outcome")).run(300)
+    repeat(bench, "ledger.budget", 1)
+    bench.run(50)
+    bench.world.lose_tail("ledger.budget", 0, 1)  # only the repeat, which this reader has passed
+    bench.order(2)
+    bench.until(lambda: len(bench.names("outcome")) == 2)
+    bench.until(lambda: bench.row("outcome").cursors["ledger.budget"].last_seq == bench.row("budget").out_seq)
+
+
 @pytest.mark.rule(9)
 def test_an_input_that_can_no_longer_be_read_is_looked_at_by_a_new_claim() -> None:
     bench = Bench().open().hold(Claim)
