@@ -13,16 +13,23 @@ if TYPE_CHECKING:
 
 def follow(worker: Worker) -> None:
     """Say what is to be read, whenever that changes: all of it, since the client forgets positions."""
-    wanted = {
-        (topic, lane.number): (lane.claim, at)
+    reading = [
+        lane
         for lane in worker.lanes.values()
-        if lane.phase is Phase.OPEN and not lane.draining and not lane.mending
-        for topic, at in lane.positions(worker.hosted).items()
-    }
-    claims = {place: claim for place, (claim, _) in wanted.items()}
-    if claims != worker.following:
-        worker.following = claims
-        worker.out.append(Follow(wanted))
+        if lane.phase is Phase.OPEN and lane.draining_since_ms is None and not lane.mending
+    ]
+    what = {lane.number: (lane.claim, lane.behind) for lane in reading}
+    if what != worker.following:
+        worker.following = what
+        worker.out.append(
+            Follow(
+                {
+                    (topic, lane.number): (lane.claim, at)
+                    for lane in reading
+                    for topic, at in lane.positions(worker.hosted).items()
+                }
+            )
+        )
 
 
 def paused(worker: Worker) -> set[tuple[str, int]]:

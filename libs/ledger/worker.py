@@ -79,7 +79,7 @@ class Worker:
         self.halted: dict[int, str] = {}  # lanes that nobody may claim, and why, as the last survey saw them
         self.settled = False  # a survey has shown that there is nothing (more) for us to claim
         self.out: list[Action] = []
-        self.following: dict[tuple[str, int], int] = {}  # what is read, and for which claim
+        self.following: dict[int, tuple[int, frozenset[str]]] = {}  # lanes that are read: claim, topics behind
         self._routes = self._route()
         self.needs_control = any(s.needs_control for s in hosted.services)
 

@@ -11,7 +11,7 @@ import pytest
 
 from libs.testkit.simulation.story import Report, play
 
-SCHEDULES = int(os.environ.get("DEED_SCHEDULES", "1600"))
+SCHEDULES = int(os.environ.get("DEED_SCHEDULES", "2000"))
 PARTS = 8
 RULES = (2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 16, 17, 19, 20, 21, 22, 23, 24)
 
@@ -30,7 +30,7 @@ def test_every_schedule_keeps_the_invariants(part: int) -> None:
 
 @pytest.mark.parametrize("part", range(2))
 def test_every_schedule_of_the_real_services_keeps_the_invariants(part: int) -> None:
-    for seed in range(part, SCHEDULES // 10, 2):
+    for seed in range(part, SCHEDULES // 16, 2):
         report = play(seed, real=True)
         assert not report.violated, told(report) + " --real"
 

@@ -59,7 +59,7 @@ from libs.testkit.simulation.deciders import Killed
 if TYPE_CHECKING:
     from libs.testkit.simulation.world import World
 
-TICK_MS = 40.0
+TICK_MS = 60.0
 POLL_MS = 15.0
 FETCH_MAX = 4
 
@@ -78,6 +78,7 @@ class Process:
         self.world, self.name, self.worker, self.shape = world, name, worker, shape
         self.clock = world.clock
         self.alive, self.paused, self.leaving = True, False, False
+        self.waking = False  # does it do what it had decided before it was stopped?
         self._backlog: list[Callable[[], Sequence[Action]]] = []
         self._unsent: list[Action] = []
         self._follow: dict[tuple[str, int], tuple[int, int]] = {}
@@ -109,7 +110,9 @@ class Process:
         self.clock.note(f"{self.name} wakes")
         self.paused = False
         unsent, self._unsent = self._unsent, []
+        self.waking = True
         self._perform(unsent)
+        self.waking = False
         backlog, self._backlog = self._backlog, []
         for move in backlog:
             self._move(move)
