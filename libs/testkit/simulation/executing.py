@@ -146,6 +146,8 @@ def evolve(state: Deed, fact: Fact) -> Deed:
     body = fact.body
     state = replace(state, folded=state.folded + 1, key=fact.envelope.intent_id)
     changes = _CHANGES.get(type(body))
+    if isinstance(body, e.CommandRejected) and fact.topic != "ledger.execution":
+        return state  # what others refused is not what we have answered
     return replace(state, **changes(state, body)) if changes else state
 
 
