@@ -59,7 +59,7 @@ def _claimed(worker: Worker, lane: Lane, answer: Claimed) -> None:
             lane.arm(service, entry.key, entry.waiting)
     if worker.hosted.effects is not None:
         _recover(worker, lane, worker.hosted.effects, answer)
-    inputs_max = worker.limits.batch_max * (1 + len(worker.hosted.readers))
+    inputs_max = worker.limits.batch_max * (1 + len(worker.hosted.readers.keys() - worker.hosted.written))
     rows = list(answer.rows.values())
     lane.care = care_at_claim(rows, worker.token, inputs_max)
     if lane.care.poison or lane.care.suspicious:

@@ -98,9 +98,9 @@ async def _supervise(process: Process, main: Main) -> int:
     try:
         await health.start()
         process.http_port = health.port
-        log.info("started", pid=os.getpid(), http_port=health.port)
         task = asyncio.create_task(_as_coroutine(main(process)), name=process.name)
         _listen(process, task)
+        log.info("started", pid=os.getpid(), http_port=health.port)
         return await _outcome(process, task)
     except OSError as error:
         _say(process, f"DEED_HTTP_PORT is wrong: {process.settings.http_port} cannot be opened ({error.strerror}).")

@@ -32,12 +32,12 @@ class BenchProcess(Process):
         self.held: list[Action] = []
         super().__init__(*given)
 
-    def _do(self, action: Action) -> None:
+    def do(self, action: Action) -> None:
         self.seen.append(action)
         if isinstance(action, self.holding):
             self.held.append(action)
         else:
-            super()._do(action)
+            super().do(action)
 
 
 class Bench:
@@ -111,7 +111,7 @@ class Bench:
 
     def let(self, action: Any) -> Bench:
         """Carry a held action out after all."""
-        Process._do(self.process, action)
+        self.process.shell.do(action)
         return self
 
     def answer(self, answer: Answer) -> Bench:

@@ -18,7 +18,8 @@ from libs.testkit.simulation.clock import Clock, Violated
 from libs.testkit.simulation.database import Database, Row
 from libs.testkit.simulation.log import Log, Partition
 from libs.testkit.simulation.network import Network, Weather
-from libs.testkit.simulation.process import FETCH_MAX, Process
+from libs.testkit.simulation.process import Process
+from libs.testkit.simulation.shell import FETCH_MAX
 from libs.testkit.simulation.tool import Tool
 
 LEASE_MS = 800
@@ -189,7 +190,7 @@ class World:
         """Readers fetch what is new."""
         for process in self.processes:
             if process.alive:
-                process.poll(topic, number)
+                process.shell.poll(topic, number)
 
     def flip(self, stopped: frozenset[str]) -> None:
         """A kill switch."""
@@ -213,7 +214,7 @@ class World:
         """The broker no longer knows any producer: it refuses none for what is missing before its batch, so that a gap
         may come to be; readers read on until its owner has mended it."""
         for process in self.processes:
-            process.renew_producers()
+            process.shell.renew_producers()
 
     def lose_tail(self, topic: str, number: int, count: int) -> None:
         """The broker comes back without its last records."""

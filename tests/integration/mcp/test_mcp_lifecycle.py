@@ -148,14 +148,15 @@ async def test_a_server_at_work_is_not_ended_because_it_is_slow(make: Make) -> N
 
 
 async def test_after_closing_no_process_of_ours_is_left(tmp_path: Path, make: Make) -> None:
+    before = children()
     bench = make()
     tool = await bench.tool(success_rule=SuccessRule.ANSWER)
     adapter = McpAdapter(bench.profiles, tool_settings(tmp_path))
     await adapter.ready(effect(), tool)
-    assert children()
+    assert children() - before
     await adapter.close()
     await bench.adapter.close()
-    assert not children()
+    assert not children() - before
 
 
 def is_gone(pid: int) -> bool:

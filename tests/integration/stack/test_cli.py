@@ -44,7 +44,8 @@ def start(folder: Folder, servers: Servers, *names: str) -> subprocess.Popen[byt
     process = subprocess.Popen(words, env=env, start_new_session=True)
     deadline = time.monotonic() + WAIT_S
     while load(folder).phase != "ready":
-        assert time.monotonic() < deadline
+        assert time.monotonic() < deadline, load(folder)
+        assert process.poll() is None, f"it ended with {process.returncode}"
         time.sleep(0.05)
     return process
 

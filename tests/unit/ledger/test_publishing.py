@@ -62,7 +62,7 @@ def test_a_separate_service_decides_only_on_what_it_read() -> None:
     bench.until(lambda: bench.names("intake")).run(300)
     assert bench.names("budget") == []
     intake.holding = ()
-    intake._do(intake.held.pop())
+    intake.do(intake.held.pop())
     bench.until(lambda: bench.names("budget"))
     cursor = bench.row("budget").cursors["ledger.intake"]
     assert cursor.anchor.seq == cursor.last_seq == 1

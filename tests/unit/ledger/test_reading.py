@@ -121,7 +121,7 @@ def test_a_gap_raises_an_alarm_and_is_read_over_until_the_missing_one_comes() ->
     bench.world.lose_tail("ledger.budget", 0, len(values) - 1)
     bench.lane.parts["outcome"].cursors["ledger.budget"] = applied(Cursor(), 0, 1, partition.heads[0].hash)
     bench.lane.fetch_next["ledger.budget"] = 1
-    bench.process._follow[("ledger.budget", 0)] = (bench.lane.claim, 1)
+    bench.process.shell.follows[("ledger.budget", 0)] = (bench.lane.claim, 1)
     bench.world.log.append("ledger.budget", 0, [values[2]])
     bench.run(50)
     assert bench.alarms() == ["GAP"]
