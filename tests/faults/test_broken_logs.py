@@ -110,6 +110,10 @@ async def _an_output_made_again_while_nobody_looks(rig: Rig) -> None:
 
 
 async def _an_input_made_again(rig: Rig) -> None:
+    async def all_taken() -> bool:
+        return sum((await _decided(rig, "intake")).values()) == 4 * DEEDS
+
+    await until(all_taken, "intake has not taken all that was submitted so far")
     before = await _decided(rig, "intake")
     await _made_again(rig, "intents")
     await rig.system.submit(rig.intents(DEEDS))
