@@ -30,36 +30,35 @@ def _says(found: list[str], name: str) -> bool:
     return any(name in text for text in found)
 
 
-def _facts(scene: Scene, change: Callable[[list[Fact]], list[Fact]], kind: type) -> Scene:
-    """The scene with the facts changed in one partition that has an event of this kind."""
-    witness = scene.witness
-    place = next(p for p, facts in sorted(witness.facts.items()) if any(isinstance(f.body, kind) for f in facts))
-    facts: dict[Place, list[Fact]] = witness.facts | {place: change(list(witness.facts[place]))}
+def _facts(scene: Scene, change: Callable[[list[Fact], int], list[Fact]], kind: type) -> Scene:
+    """The scene with one event of this kind changed, of a deed that did happen."""
+    witness, happened = scene.witness, {call.key for call in scene.calls if call.applied}
+    place, n = next(
+        (place, n)
+        for place, facts in sorted(witness.facts.items())
+        for n, fact in enumerate(facts)
+        if isinstance(fact.body, kind) and fact.envelope.intent_id in happened
+    )
+    facts: dict[Place, list[Fact]] = witness.facts | {place: change(list(witness.facts[place]), n)}
     return replace(scene, witness=Witness(witness.settings, facts, witness.readers))
 
 
-def _index(facts: list[Fact], kind: type) -> int:
-    return next(n for n, fact in enumerate(facts) if isinstance(fact.body, kind))
-
-
 def _without(kind: type) -> Callable[[Scene], Scene]:
-    def change(facts: list[Fact]) -> list[Fact]:
-        n = _index(facts, kind)
+    def change(facts: list[Fact], n: int) -> list[Fact]:
         return facts[:n] + facts[n + 1 :]
 
     return lambda scene: _facts(scene, change, kind)
 
 
 def _again(kind: type) -> Callable[[Scene], Scene]:
-    def change(facts: list[Fact]) -> list[Fact]:
-        return [*facts, facts[_index(facts, kind)]]
+    def change(facts: list[Fact], n: int) -> list[Fact]:
+        return [*facts, facts[n]]
 
     return lambda scene: _facts(scene, change, kind)
 
 
 def _other(kind: type, **given: Any) -> Callable[[Scene], Scene]:
-    def change(facts: list[Fact]) -> list[Fact]:
-        n = _index(facts, kind)
+    def change(facts: list[Fact], n: int) -> list[Fact]:
         body = msgspec.structs.replace(facts[n].body, **given)
         return [*facts[:n], msgspec.structs.replace(facts[n], body=body), *facts[n + 1 :]]
 

@@ -22,7 +22,8 @@ from libs.ledger.shell import Outside, Shell
 from libs.ledger.worker import Limits, Tools, Worker
 from libs.runtime.clock import boottime_ms
 from libs.runtime.telemetry import Metrics
-from tests.integration.ledger.given import ALPHA, Log, Owner, hosted, log_settings
+from libs.stack.topics import create_topics
+from tests.integration.ledger.given import ALPHA, LOG_LANES, Log, Owner, hosted, log_settings
 from tests.servers import Servers
 
 pytestmark = [pytest.mark.integration]
@@ -117,8 +118,7 @@ async def test_the_lease_is_looked_at_when_the_first_byte_is_about_to_leave(
 async def test_a_late_result_goes_to_the_commands_of_its_lane_for_whoever_owns_it(
     shell: Made, servers: Servers, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if (await log.admin.describe_topics(["commands"]))[0]["error_code"]:
-        await log.make("commands")
+    await create_topics(servers.kafka_bootstrap, lanes=LOG_LANES)
     one, result = shell(servers.kafka_bootstrap), late()
     for _ in range(2):
         answer = await carry_out(one, SendLate(LANE, result), monkeypatch)
