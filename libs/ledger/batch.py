@@ -8,7 +8,7 @@ that is refused is simply thrown away.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -36,6 +36,7 @@ from libs.ledger.service import (
     World,
     cause_of,
     key_of,
+    means_something,
 )
 
 __all__ = ["Hosted", "LaneBatch", "derived_id"]
@@ -84,25 +85,28 @@ class LaneBatch:
         self._come_to_rest()
 
     def _come_to_rest(self) -> None:
-        budget = EVENTS_PER_INPUT_MAX * len(self.hosted.services) + len(self._queue)
-        emitted: dict[tuple[str, bytes], int] = {}
+        left = EVENTS_PER_INPUT_MAX * len(self.hosted.services) + len(self._queue)
+        emitted: list[tuple[str, bytes]] = []
         while self._queue:
             service, item = self._queue.popleft()
-            if budget == 0:
-                raise KeyBroken(*max(emitted, key=lambda place: emitted[place]))
-            budget -= 1
-            before = self.parts[service.name].out_seq
-            self._one(service, item)
-            if self.parts[service.name].out_seq > before:
-                place = (service.name, key_of(item))
-                emitted[place] = emitted.get(place, 0) + 1
+            if left == 0:
+                raise KeyBroken(*Counter(emitted).most_common(1)[0][0])
+            left -= 1
+            part = self.parts[service.name]
+            before = part.out_seq
+            self._one(part, item)
+            if part.out_seq > before:
+                emitted.append((service.name, key_of(item)))
 
     def feed_fact(self, service: Service, offset: int, fact: Fact) -> None:
         """A chained record that the reader's rule says to apply."""
         part = self.parts[service.name]
         part.cursors[fact.topic] = applied(part.cursors[fact.topic], offset, fact.envelope.seq, fact.hash)
         self.applied.add(fact.topic)
-        self.feed(service, fact)
+        if service.writes is None:
+            self._fold(part, fact)
+        elif means_something(service, fact):
+            self.feed(service, fact)
 
     def feed_command(self, service: Service, record: Record, command: Command | None) -> None:
         """A record of an unchained topic; None: it is not for this service, only the position moves."""
@@ -189,8 +193,8 @@ class LaneBatch:
 
     # -- one decision
 
-    def _one(self, service: Service, item: Input) -> None:
-        part, key = self.parts[service.name], key_of(item)
+    def _one(self, part: BatchPart, item: Input) -> None:
+        service, key = part.service, key_of(item)
         if self._is_parked(part, key):
             self._put_aside(part, item)
             return
@@ -210,13 +214,26 @@ class LaneBatch:
             if isinstance(item, Recover):
                 self.recovered.add(key)
 
+    def _fold(self, part: BatchPart, fact: Fact) -> None:
+        """A projection: nothing follows from its state."""
+        key = fact.envelope.intent_id
+        if self._is_parked(part, key):
+            self._put_aside(part, fact)
+            return
+        try:
+            part.states[key] = part.service.evolve(self.state(part, key), fact)
+        except Exception as error:  # noqa: BLE001 - as above
+            self.park(part.service, fact, "EVOLVE_FAILED", f"{type(error).__name__}: {error}")
+
     def _keep(self, part: BatchPart, step: Step) -> None:
-        part.states.update(step.states)
-        part.waits.update(step.waits)
+        part.states |= step.states
+        part.waits |= step.waits
         for target, effect in step.effects.items():
             part.effects[target] = effect
             if effect is not None and target not in self.view.open_effects and target not in self._opened:
                 self._opened.add(target)
+                if target in self.view.woken:
+                    continue  # its room was set aside when it was woken
                 self.dispatched[effect.effect_class] = self.dispatched.get(effect.effect_class, 0) + 1
         for side in step.sides:
             part.sides.append(SideRecord(part.next_side, *side))
@@ -229,7 +246,8 @@ class LaneBatch:
                 in_step = cursors[fact.topic].last_seq == fact.envelope.seq - 1
                 if in_step:  # otherwise it is read from the topic (rule 22)
                     cursors[fact.topic] = handed_over(cursors[fact.topic], fact.envelope.seq, fact.hash)
-                    self._queue.append((reader, fact))
+                    if means_something(reader, fact):
+                        self._queue.append((reader, fact))
 
     # -- small parts
 
@@ -243,7 +261,8 @@ class LaneBatch:
         return self._states[name].get(key, part.service.initial)
 
     def _dispatch_free(self, effect_class: str) -> bool:
-        free = self.view.free.get(effect_class, 0) > self.dispatched.get(effect_class, 0)
+        free = self._deciding in self.view.woken
+        free = free or self.view.free.get(effect_class, 0) > self.dispatched.get(effect_class, 0)
         if not free:
             self.starved[self._deciding] = effect_class
         return free

@@ -41,7 +41,8 @@ def take_step(batch: LaneBatch, part: BatchPart, key: bytes, item: Input) -> Ste
             case Forward():
                 step.sides.append((decision.topic, decision.partition, decision.key, decision.value))
     _look_ahead(step, service)
-    batch.scopes.fold(step.lines)
+    if step.lines:
+        batch.scopes.fold(step.lines)
     return step
 
 
@@ -69,7 +70,8 @@ def emit(batch: LaneBatch, step: Step, part: BatchPart, item: Input, event: Even
 
 
 def _look_ahead(step: Step, service: Service) -> None:
-    step.waits = {key: service.waits(state) for key, state in step.states.items()}
+    if service.waits is not None:
+        step.waits = {key: service.waits(state) for key, state in step.states.items()}
     if service.react is not None:
         step.effects = {key: service.react(state) for key, state in step.states.items()}
 

@@ -8,7 +8,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from libs.contracts.events import AnswerStatus
@@ -46,6 +48,7 @@ class Gate:
         self.worker = worker
         self.calls: dict[Place, Called] = {}
         self.known: dict[int, tuple[int, frozenset[Place]]] = {}  # lane -> our last epoch, and what others had started
+        self.woken_last = -1  # the lane that got room last: the next ones come before it
         self.starting = False
         self.retry_start_ms = 0
 
@@ -92,6 +95,24 @@ class Gate:
             if call.result is None and key not in open_keys:
                 free[call.effect_class] = free.get(call.effect_class, 0) - 1
         return free
+
+    def free_for_new(self) -> dict[str, int]:
+        """Room for what was not READY before: none where others wait for it already."""
+        free = self._unpromised()
+        for lane in self._takers():
+            free |= dict.fromkeys(lane.starved.values(), 0)
+        return free
+
+    def _unpromised(self) -> dict[str, int]:
+        """What is free beyond the room of the work that was woken for it."""
+        free = self.free()
+        for lane in self.worker.lanes.values():
+            for effect_class in lane.woken.values():
+                free[effect_class] = free.get(effect_class, 0) - 1
+        return free
+
+    def _takers(self) -> list[Lane]:
+        return [lane for lane in self.worker.lanes.values() if lane.phase is Phase.OPEN and not lane.draining]
 
     # -- from the lane
 
@@ -158,24 +179,30 @@ class Gate:
         self._wake()
 
     def _wake(self) -> None:
-        """READY work that found no room is looked at again, as much of it as there is room now, the oldest first."""
+        """READY work that found no room is looked at again, as much of it as there is room now: the lanes in turn, and
+        in each the oldest first."""
         service = self.worker.hosted.effects
-        lanes = [lane for lane in self.worker.lanes.values() if lane.phase is Phase.OPEN and not lane.draining]
-        if service is None or not any(lane.starved for lane in lanes):
+        lanes = [lane for lane in self._takers() if lane.starved]
+        if service is None or not lanes:
             return
-        free = self.free()
-        for lane in lanes:
-            for effect_class in lane.woken.values():
-                free[effect_class] = free.get(effect_class, 0) - 1
-        for lane in lanes:
-            wanted = set(lane.starved.values())
-            if not any(free.get(effect_class, 0) > 0 for effect_class in wanted):
-                continue  # there may be thousands: they are not gone through in vain
-            for key, effect_class in list(lane.starved.items()):
-                if free.get(effect_class, 0) > 0:
-                    free[effect_class] -= 1
-                    lane.woken[key] = lane.starved.pop(key)
-                    lane.push(service, Due(key, DueKind.READY))
+        lanes.sort(key=lambda lane: (lane.number <= self.woken_last, lane.number))
+        for effect_class, room in self._unpromised().items():
+            waiting = deque(
+                (lane, deque(islice((k for k, c in lane.starved.items() if c == effect_class), room)))
+                for lane in lanes
+                if room > 0  # there may be thousands: they are not gone through in vain
+            )
+            for _ in range(room):
+                while waiting and not waiting[0][1]:
+                    waiting.popleft()
+                if not waiting:
+                    break
+                lane, keys = waiting[0]
+                waiting.rotate(-1)
+                key = keys.popleft()
+                lane.woken[key] = lane.starved.pop(key)
+                lane.push(service, Due(key, DueKind.READY))
+                self.woken_last = lane.number
 
     def _connect(self, lane: Lane) -> None:
         going = []

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+import msgspec
+
 from libs.contracts.events import Unpark
 from libs.ledger.service import Command, Due, Fact, Input, Record, Service, key_of
 
 
-@dataclass(frozen=True)
-class RecordItem:
+class RecordItem(msgspec.Struct, frozen=True):
     """A fetched record, decoded and prepared once."""
 
     record: Record
@@ -22,8 +23,7 @@ class RecordItem:
     errors: tuple[tuple[Service, str], ...] = ()  # services whose `prepare` raised
 
 
-@dataclass(frozen=True)
-class DirectItem:
+class DirectItem(msgspec.Struct, frozen=True):
     """An input that is not a record: a timer, a result, a recovery, a stop at the gate."""
 
     service: Service

@@ -250,6 +250,7 @@ class Lane:
             parts={n: (p.out_seq, p.out_hash, p.cursors, p.next_side) for n, p in self.parts.items()},
             parked={n: {key: items[-1].n + 1 for key, items in p.parked.items()} for n, p in self.parts.items()},
             open_effects=frozenset(self.effects),
+            woken=frozenset() if self.draining else frozenset(self.woken),
             free=free,
             scopes=self.scopes,
             scopes_full=full,

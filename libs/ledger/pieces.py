@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from libs.ledger.chain import Cursor
 from libs.ledger.protocol import OutRecord, ParkedInput, SideRecord
 from libs.ledger.service import Effect, Fact, ScopeRow, Service, Waiting
@@ -19,7 +21,8 @@ class LaneView:
     parts: Mapping[str, tuple[int, bytes, Mapping[str, Cursor], int]]  # out_seq, out_hash, cursors, next side id
     parked: Mapping[str, Mapping[bytes, int]]  # the next number of a waiting input, per service and key
     open_effects: frozenset[bytes]
-    free: Mapping[str, int]  # effect class -> how many may still be dispatched
+    woken: frozenset[bytes]  # READY work that has its room, whatever `free` says
+    free: Mapping[str, int]  # effect class -> how many more may be dispatched
     scopes: Mapping[str, Mapping[int, ScopeRow]]
     scopes_full: frozenset[str]
     limits: Mapping[str, int]  # topic -> largest record value in bytes
@@ -44,14 +47,13 @@ class BatchPart:
     unparked: list[bytes] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class Step:
+class Step(msgspec.Struct):
     """What one input does to one service, before any of it is kept."""
 
     states: dict[bytes, Any]
-    records: list[OutRecord] = field(default_factory=list)
-    facts: list[Fact] = field(default_factory=list)
-    sides: list[tuple[str, int, bytes, bytes]] = field(default_factory=list)  # topic, partition, key, value
-    lines: list[Any] = field(default_factory=list)
-    waits: dict[bytes, Waiting | None] = field(default_factory=dict)
-    effects: dict[bytes, Effect | None] = field(default_factory=dict)
+    records: list[OutRecord] = []
+    facts: list[Fact] = []
+    sides: list[tuple[str, int, bytes, bytes]] = []  # topic, partition, key, value
+    lines: list[Any] = []
+    waits: dict[bytes, Waiting | None] = {}
+    effects: dict[bytes, Effect | None] = {}

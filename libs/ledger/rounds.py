@@ -107,7 +107,7 @@ def on_loaded(worker: Worker, answer: Loaded) -> None:
 def _decide(worker: Worker, round_: Round) -> None:
     keys: dict[bytes, None] = {}
     scopes: dict[str, None] = {}
-    free = worker.gate.free()
+    free = worker.gate.free_for_new()
     for number in [n for n, (claim, _) in round_.takens.items() if not worker.is_open(n, claim)]:
         del round_.takens[number]  # lost, or claimed again, while the states were on their way
         round_.batches.pop(number, None)

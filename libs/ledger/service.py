@@ -227,7 +227,7 @@ class Prepared:
 @dataclass(frozen=True)
 class Service:
     """One row of the routing table. `commands` are unchained topics, `reads` chained ones, `writes` the one
-    output topic (None: projection only)."""
+    output topic (None: a projection, which only folds and is never asked to decide)."""
 
     name: str
     writes: str | None
@@ -237,14 +237,20 @@ class Service:
     state_type: type
     decide: Callable[[Any, Any, World], Sequence[Decision]]
     evolve: Callable[[Any, Fact], Any]
-    waits: Callable[[Any], Waiting | None] = lambda state: None
+    waits: Callable[[Any], Waiting | None] | None = None
     react: Callable[[Any], Effect | None] | None = None
     prepare: Callable[[Record, World], Prepared] | None = None
     owner: Callable[[Any], tuple[str, str, str]] = lambda state: ("", "", "")  # tenant, account, trace_parent
     index: Callable[[Any], Mapping[str, Any] | None] | None = None  # status: columns to list by
     lines: Callable[[Fact], Sequence[Any]] | None = None  # budget: the ScopeLines of an own event
+    heeds: frozenset[type] | None = None  # the only events of others that can change anything here; None = all
     needs_control: bool = True  # decides only with a fresh view of the control ledger
     state_format: int = 1
+
+
+def means_something(service: Service, fact: Fact) -> bool:
+    """Events that a service does not heed only move its position."""
+    return service.heeds is None or type(fact.body) in service.heeds
 
 
 def key_of(item: Input) -> bytes:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from libs.ledger import careful
 from libs.ledger.inbox import RecordItem, Taken
 from libs.ledger.lane import Lane, Phase
-from libs.ledger.service import Command, Record, Service, key_of
+from libs.ledger.service import Command, Record, Service, key_of, means_something
 
 if TYPE_CHECKING:
     from libs.ledger.worker import Worker
@@ -170,7 +170,8 @@ def keys_of(worker: Worker, taken: Taken) -> dict[str, dict[bytes, None]]:
     for record in taken.records:
         if record.fact is not None:
             for service in worker.hosted.readers[record.record.topic]:
-                reach(service, record.fact.envelope.intent_id)
+                if means_something(service, record.fact):
+                    reach(service, record.fact.envelope.intent_id)
         for service, command in record.commands:
             if command is not None:
                 reach(service, command.key)

@@ -188,7 +188,8 @@ class Desk:
 
     def waits(self, name: str, key: bytes) -> Waiting | None:
         """What a key waits for."""
-        return self.services[name].waits(self.state(name, key))
+        waits = self.services[name].waits
+        return waits(self.state(name, key)) if waits is not None else None
 
     def effects(self) -> list[Effect]:
         """The calls that are asked for now."""

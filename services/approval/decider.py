@@ -26,9 +26,9 @@ from libs.contracts.events import (
 )
 from libs.governance.commands import actor_of, may_see, read_command, reject, reject_unknown
 from libs.ledger.service import Command, Decision, Due, Event, Fact, Input, Prepared, Record, World
-from services.approval.state import INITIAL, ApprovalState, Phase, Terms, evolve, owner, waits
+from services.approval.state import HEEDS, INITIAL, ApprovalState, Phase, Terms, evolve, owner, waits
 
-__all__ = ["INITIAL", "ApprovalState", "decide", "evolve", "owner", "prepare", "waits"]
+__all__ = ["HEEDS", "INITIAL", "ApprovalState", "decide", "evolve", "owner", "prepare", "waits"]
 
 OVERRIDING_ROLES = ("operator", "admin")  # may take back what others granted
 

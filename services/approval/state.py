@@ -198,3 +198,4 @@ _CHANGES: Mapping[type, Callable[[ApprovalState, Fact, Any], ApprovalState]] = {
     ExecutionDispatched: _dispatched,
     **dict.fromkeys(_ENDINGS.__args__, _ended),
 }
+HEEDS = frozenset(_CHANGES)

@@ -220,3 +220,4 @@ _CHANGES: Mapping[type, Callable[[BudgetState, Fact, Any], BudgetState]] = {
     ExecutionExpired: _not_done("it expired"),
     ExecutionRefused: _not_done("it was refused at dispatch"),
 }
+HEEDS = frozenset({*_CHANGES, LateAnswerRecorded})

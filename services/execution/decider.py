@@ -39,10 +39,10 @@ from libs.ledger.service import (
 )
 from services.execution.answers import on_answer, on_recover, on_stopped
 from services.execution.commands import on_command, reject_stranger
-from services.execution.facts import evolve
+from services.execution.facts import HEEDS, evolve
 from services.execution.state import COMMAND_WAIT, INITIAL, ExecutionState, Phase, Terms, owner, react, waits
 
-__all__ = ["INITIAL", "ExecutionState", "decide", "evolve", "owner", "prepare", "react", "waits"]
+__all__ = ["HEEDS", "INITIAL", "ExecutionState", "decide", "evolve", "owner", "prepare", "react", "waits"]
 
 BY_SYSTEM = "execution"  # who called it off, when a switch did
 

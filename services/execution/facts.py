@@ -194,3 +194,4 @@ _CHANGES: Mapping[type, Callable[[ExecutionState, Fact, Any], ExecutionState]] =
     ExecutionRefused: _not_done,
     LateAnswerRecorded: _late,
 }
+HEEDS = frozenset(_CHANGES)

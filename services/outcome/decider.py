@@ -142,3 +142,4 @@ _ENDINGS: Mapping[type, Callable[[Any, bytes], Ending]] = {
     ExecutionExpired: lambda b, i: Ending(_S.EXPIRED, i, "EXPIRED", b.reason, 0, b.attempt),
     ExecutionResolved: _resolved,
 }
+HEEDS = frozenset({IntentAccepted, LateAnswerRecorded, *_ENDINGS})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -290,6 +291,26 @@ def test_work_that_found_no_room_is_looked_at_when_there_is_some_in_whatever_lan
     bench.answer(Finished(0, Result(call.effect.key, 1, answered(bench))))
     bench.until(lambda: len(bench.seen(Call)) == 3)
     assert bench.seen(Call)[2].effect.key == waiting
+
+
+@pytest.mark.rule(16)
+def test_room_is_shared_out_over_the_lanes_and_new_work_does_not_take_it_from_those_who_wait() -> None:
+    bench = Bench(lanes=3).open().hold(Call)
+    for n in range(2):
+        bench.order(n, effect_class="OPAQUE", lane=0)
+    bench.until(lambda: len(bench.seen(Call)) == 2)
+    waiting = {
+        lane: [bench.order(10 * lane + n, effect_class="OPAQUE", lane=lane) for n in (4, 5)] for lane in range(3)
+    }
+    bench.until(lambda: all(len(bench.worker.lanes[lane].starved) == 2 for lane in range(3)))
+    for n in range(6):
+        bench.order(50 + n, effect_class="OPAQUE", lane=0)
+        call, calls = bench.held(Call), len(bench.seen(Call))
+        bench.answer(Finished(call.lane, Result(call.effect.key, 1, answered(bench))))
+        bench.until(partial(lambda before: len(bench.seen(Call)) == before + 1, calls))
+    served = [call.effect.key for call in bench.seen(Call)[2:]]
+    assert sorted(served[:3]) == sorted(keys[0] for keys in waiting.values())
+    assert sorted(served[3:]) == sorted(keys[1] for keys in waiting.values())
 
 
 @pytest.mark.rule(16)
