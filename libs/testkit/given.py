@@ -37,6 +37,7 @@ from libs.ledger.service import (
     Waiting,
     World,
     cause_of,
+    means_something,
 )
 from libs.testkit.samples import NOW, ZERO
 
@@ -112,10 +113,12 @@ class Desk:
     def tell(self, name: str, item: Input) -> list[Decision]:
         """Give an input to a service; its events are recorded and queued for their readers."""
         service, key = self.services[name], _key(item)
-        state = self.state(name, key)
+        before = state = self.state(name, key)
         if isinstance(item, Fact):
             state = self._keep(service, key, state, service.evolve(state, item))
         decisions = list(service.decide(item, state, self.world))
+        if isinstance(item, Fact) and not means_something(service, item):
+            assert (state, decisions) == (before, []), f"{name} should heed {type(item.body).__name__}"
         for decision in decisions:
             match decision:
                 case Event():
