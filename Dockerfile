@@ -11,11 +11,22 @@ RUN uv pip compile -q --universal --generate-hashes --no-header --python-version
     && ! grep -oE 'sha256:[0-9a-f]{64}' run.lock | grep -qvFf known \
     && VIRTUAL_ENV=/opt/deedbook uv pip sync --require-hashes run.lock
 
+# The codec as machine code (libs/contracts/compiling.py); this stage alone has a compiler.
+FROM python:3.13 AS codec
+ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy
+RUN pip install --no-cache-dir uv==0.13.9 && python -m venv /opt/build
+WORKDIR /app
+COPY pyproject.toml requirements.lock ./
+RUN VIRTUAL_ENV=/opt/build uv pip sync --require-hashes requirements.lock
+COPY libs /app/libs
+RUN PYTHONPATH=/app /opt/build/bin/python -m libs.contracts.compiling /app
+
 FROM python:3.13-slim
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin deedbook \
     && install -d -o deedbook -g deedbook -m 700 /var/lib/deedbook /var/lib/deedbook-keys
 COPY --from=packages /opt/deedbook /opt/deedbook
-COPY libs /app/libs
+COPY --from=codec /app/libs /app/libs
+COPY --from=codec /app/deedbook_codec_*.so /app/
 COPY services /app/services
 ENV PATH=/opt/deedbook/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app

@@ -8,6 +8,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTHON ?= python3
 VENV := $(CURDIR)/.venv
 READY := .venv/.ready
+CODEC := libs/contracts/avro.py libs/contracts/records.py
 UV := uv==0.13.9
 SEEDS ?= 20000
 ARGS ?=
@@ -21,7 +22,11 @@ help: ## List the targets
 
 setup: $(READY) ## Make .venv with exactly what requirements.lock names
 
-$(READY): requirements.lock pyproject.toml
+$(READY): .venv/.installed $(CODEC)
+	@python -m libs.contracts.compiling
+	@touch $@
+
+.venv/.installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 		|| { echo "Python 3.11 to 3.13 is needed and $(PYTHON) is another: make PYTHON=python3.13 ..."; exit 1; }
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)

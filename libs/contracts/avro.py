@@ -170,7 +170,7 @@ def _read_blocks(value: bytes, at: int, item: Reader[T]) -> tuple[list[T], int]:
 
 
 def write_long(number: int) -> bytes:
-    if number.__class__ is not int or not LONG_MIN <= number <= LONG_MAX:
+    if not isinstance(number, int) or not LONG_MIN <= number <= LONG_MAX:
         raise BadValue(f"{number!r} is no long")
     rest = (number << 1) ^ (number >> 63)
     if rest < 128:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from libs.contracts.emit_types import struct_fields
 from libs.contracts.lock import Row
 from libs.contracts.schemas import ENVELOPE, PRIMITIVES, Schema, SchemaError, full_name, resolved, short_name
 
@@ -62,7 +63,7 @@ class Emitter:
     fields that are no longer in the struct are read and forgotten, and written with their defaults."""
 
     def __init__(self, rows: list[Row], schemas: Mapping[str, Schema]) -> None:
-        self._present = {name: {f["name"] for f in schema.get("fields", [])} for name, schema in schemas.items()}
+        self._present = {name: [f["name"] for f in struct_fields(schema)] for name, schema in schemas.items()}
         self._shapes: dict[str, list[str]] = {}  # full name -> its shapes, in the order they are met
         self._types: set[str] = set()
         self._primitives: set[str] = set()
@@ -139,7 +140,10 @@ class Emitter:
         yield f"\ndef read_{name}(value: bytes, at: int) -> tuple[{kind}, int]:"
         yield from reads
         yield f"    made = {kind}("
-        yield from (f"        {field['name']}={field['name']}_," for field in kept)
+        if len(kept) == len(present):
+            yield from (f"        {field}_," for field in present)
+        else:
+            yield from (f"        {field['name']}={field['name']}_," for field in kept)
         yield f"    )\n    return made, at\n\n\ndef write_{name}(record: {kind}) -> bytes:"
         if len(writes) == 1:
             yield f"    return {writes[0]}"

@@ -70,9 +70,14 @@ def _enum(schema: Schema) -> str:
     return f"class {schema['name']}(StrEnum):\n{_docstring(schema['doc'])}\n\n{symbols}\n"
 
 
+def struct_fields(schema: Schema) -> list[Schema]:
+    """A record's fields in the order of the struct: Python wants those with a default last."""
+    fields = [field for field in schema.get("fields", []) if field["name"] != "envelope"]
+    return sorted(fields, key=lambda field: "default" in field)
+
+
 def _struct(schema: Schema, schemas: dict[str, Schema]) -> str:
-    fields = [field for field in schema["fields"] if field["name"] != "envelope"]
-    fields.sort(key=lambda field: "default" in field)  # Python wants those with a default last
+    fields = struct_fields(schema)
     plain = all(_is_scalar(field["type"], schemas) for field in fields)
     options = "frozen=True, gc=False" if plain else "frozen=True"
     lines = [f"class {schema['name']}(msgspec.Struct, {options}):", _docstring(schema["doc"]), ""]

@@ -141,9 +141,9 @@ def read_cause(value: bytes, at: int) -> tuple[Cause, int]:
     position_, at = read_long(value, at)
     id_, at = value[at : at + 16], at + 16
     made = Cause(
-        topic=topic_,
-        position=position_,
-        id=id_,
+        topic_,
+        position_,
+        id_,
     )
     return made, at
 
@@ -176,8 +176,8 @@ def read_actor(value: bytes, at: int) -> tuple[Actor, int]:
     id_, at = read_string(value, at)
     kind_, at = ACTOR_KIND_READ[value[at]], at + 1
     made = Actor(
-        id=id_,
-        kind=kind_,
+        id_,
+        kind_,
     )
     return made, at
 
@@ -205,18 +205,18 @@ def read_envelope(value: bytes, at: int) -> tuple[Envelope, int]:
     actor_, at = read_actor(value, at)
     producer_, at = read_string(value, at)
     made = Envelope(
-        seq=seq_,
-        prev_hash=prev_hash_,
-        event_id=event_id_,
-        intent_id=intent_id_,
-        tenant=tenant_,
-        account=account_,
-        cause=cause_,
-        control_seq=control_seq_,
-        occurred_at=occurred_at_,
-        trace_parent=trace_parent_,
-        actor=actor_,
-        producer=producer_,
+        seq_,
+        prev_hash_,
+        event_id_,
+        intent_id_,
+        tenant_,
+        account_,
+        cause_,
+        control_seq_,
+        occurred_at_,
+        trace_parent_,
+        actor_,
+        producer_,
     )
     return made, at
 
@@ -246,10 +246,10 @@ def read_command_rejected(value: bytes, at: int) -> tuple[CommandRejected, int]:
     code_, at = read_string(value, at)
     reason_, at = read_string(value, at)
     made = CommandRejected(
-        command_id=command_id_,
-        command=command_,
-        code=code_,
-        reason=reason_,
+        command_id_,
+        command_,
+        code_,
+        reason_,
     )
     return made, at
 
@@ -272,11 +272,11 @@ def read_key_parked(value: bytes, at: int) -> tuple[KeyParked, int]:
     input_topic_, at = read_string(value, at)
     input_position_, at = read_long(value, at)
     made = KeyParked(
-        service=service_,
-        code=code_,
-        error=error_,
-        input_topic=input_topic_,
-        input_position=input_position_,
+        service_,
+        code_,
+        error_,
+        input_topic_,
+        input_position_,
     )
     return made, at
 
@@ -299,10 +299,10 @@ def read_key_unparked(value: bytes, at: int) -> tuple[KeyUnparked, int]:
     by_, at = read_string(value, at)
     reason_, at = read_string(value, at)
     made = KeyUnparked(
-        service=service_,
-        command_id=command_id_,
-        by=by_,
-        reason=reason_,
+        service_,
+        command_id_,
+        by_,
+        reason_,
     )
     return made, at
 
@@ -323,9 +323,9 @@ def read_approval_cancelled(value: bytes, at: int) -> tuple[ApprovalCancelled, i
     by_, at = read_string(value, at)
     reason_, at = read_string(value, at)
     made = ApprovalCancelled(
-        command_id=command_id_,
-        by=by_,
-        reason=reason_,
+        by_,
+        reason_,
+        command_id_,
     )
     return made, at
 
@@ -345,9 +345,9 @@ def read_approval_denied(value: bytes, at: int) -> tuple[ApprovalDenied, int]:
     reason_, at = read_string(value, at)
     by_, at = read_string(value, at)
     made = ApprovalDenied(
-        code=code_,
-        reason=reason_,
-        by=by_,
+        code_,
+        reason_,
+        by_,
     )
     return made, at
 
@@ -365,7 +365,7 @@ def write_approval_denied(record: ApprovalDenied) -> bytes:
 def read_approval_expired(value: bytes, at: int) -> tuple[ApprovalExpired, int]:
     reason_, at = read_string(value, at)
     made = ApprovalExpired(
-        reason=reason_,
+        reason_,
     )
     return made, at
 
@@ -379,9 +379,9 @@ def read_approval_granted(value: bytes, at: int) -> tuple[ApprovalGranted, int]:
     approvers_, at = read_array(value, at, read_string)
     expires_at_, at = read_long(value, at)
     made = ApprovalGranted(
-        action_digest=action_digest_,
-        approvers=approvers_,
-        expires_at=expires_at_,
+        action_digest_,
+        approvers_,
+        expires_at_,
     )
     return made, at
 
@@ -405,13 +405,13 @@ def read_approval_requested(value: bytes, at: int) -> tuple[ApprovalRequested, i
     tool_, at = read_string(value, at)
     requester_, at = read_string(value, at)
     made = ApprovalRequested(
-        action_digest=action_digest_,
-        needed=needed_,
-        roles=roles_,
-        expires_at=expires_at_,
-        display=display_,
-        tool=tool_,
-        requester=requester_,
+        action_digest_,
+        needed_,
+        roles_,
+        expires_at_,
+        display_,
+        tool_,
+        requester_,
     )
     return made, at
 
@@ -448,10 +448,10 @@ def read_approval_voted(value: bytes, at: int) -> tuple[ApprovalVoted, int]:
     vote_, at = VOTE_READ[value[at]], at + 1
     reason_, at = read_string(value, at)
     made = ApprovalVoted(
-        command_id=command_id_,
-        voter=voter_,
-        vote=vote_,
-        reason=reason_,
+        command_id_,
+        voter_,
+        vote_,
+        reason_,
     )
     return made, at
 
@@ -472,9 +472,9 @@ def read_approval_withdrawn(value: bytes, at: int) -> tuple[ApprovalWithdrawn, i
     by_, at = read_string(value, at)
     reason_, at = read_string(value, at)
     made = ApprovalWithdrawn(
-        command_id=command_id_,
-        by=by_,
-        reason=reason_,
+        command_id_,
+        by_,
+        reason_,
     )
     return made, at
 
@@ -501,16 +501,16 @@ def read_scope_line(value: bytes, at: int) -> tuple[ScopeLine, int]:
     frozen_, at = read_boolean(value, at)
     cap_seq_, at = read_long(value, at)
     made = ScopeLine(
-        scope=scope_,
-        stripe=stripe_,
-        version=version_,
-        share_micros=share_micros_,
-        pending_micros=pending_micros_,
-        posted_micros=posted_micros_,
-        hard_micros=hard_micros_,
-        soft_micros=soft_micros_,
-        frozen=frozen_,
-        cap_seq=cap_seq_,
+        scope_,
+        stripe_,
+        version_,
+        share_micros_,
+        pending_micros_,
+        posted_micros_,
+        hard_micros_,
+        frozen_,
+        cap_seq_,
+        soft_micros_,
     )
     return made, at
 
@@ -538,10 +538,10 @@ def read_budget_corrected(value: bytes, at: int) -> tuple[BudgetCorrected, int]:
     reason_, at = read_string(value, at)
     lines_, at = read_array(value, at, read_scope_line)
     made = BudgetCorrected(
-        from_micros=from_micros_,
-        to_micros=to_micros_,
-        reason=reason_,
-        lines=lines_,
+        from_micros_,
+        to_micros_,
+        reason_,
+        lines_,
     )
     return made, at
 
@@ -565,12 +565,12 @@ def read_budget_denied(value: bytes, at: int) -> tuple[BudgetDenied, int]:
     available_micros_, at = read_long(value, at)
     lines_, at = read_array(value, at, read_scope_line)
     made = BudgetDenied(
-        amount_micros=amount_micros_,
-        scope=scope_,
-        code=code_,
-        reason=reason_,
-        available_micros=available_micros_,
-        lines=lines_,
+        amount_micros_,
+        scope_,
+        code_,
+        reason_,
+        available_micros_,
+        lines_,
     )
     return made, at
 
@@ -593,9 +593,9 @@ def read_budget_released(value: bytes, at: int) -> tuple[BudgetReleased, int]:
     reason_, at = read_string(value, at)
     lines_, at = read_array(value, at, read_scope_line)
     made = BudgetReleased(
-        amount_micros=amount_micros_,
-        reason=reason_,
-        lines=lines_,
+        amount_micros_,
+        reason_,
+        lines_,
     )
     return made, at
 
@@ -616,10 +616,10 @@ def read_budget_reserved(value: bytes, at: int) -> tuple[BudgetReserved, int]:
     scopes_, at = read_array(value, at, read_string)
     warnings_, at = read_array(value, at, read_string)
     made = BudgetReserved(
-        amount_micros=amount_micros_,
-        lines=lines_,
-        scopes=scopes_,
-        warnings=warnings_,
+        amount_micros_,
+        lines_,
+        scopes_,
+        warnings_,
     )
     return made, at
 
@@ -641,10 +641,10 @@ def read_budget_settled(value: bytes, at: int) -> tuple[BudgetSettled, int]:
     overrun_, at = read_boolean(value, at)
     lines_, at = read_array(value, at, read_scope_line)
     made = BudgetSettled(
-        reserved_micros=reserved_micros_,
-        actual_micros=actual_micros_,
-        overrun=overrun_,
-        lines=lines_,
+        reserved_micros_,
+        actual_micros_,
+        overrun_,
+        lines_,
     )
     return made, at
 
@@ -667,11 +667,11 @@ def read_principal(value: bytes, at: int) -> tuple[Principal, int]:
     accounts_, at = read_array(value, at, read_string)
     roles_, at = read_array(value, at, read_string)
     made = Principal(
-        tenant=tenant_,
-        subject=subject_,
-        kind=kind_,
-        accounts=accounts_,
-        roles=roles_,
+        tenant_,
+        subject_,
+        kind_,
+        accounts_,
+        roles_,
     )
     return made, at
 
@@ -697,13 +697,13 @@ def read_approval_vote(value: bytes, at: int) -> tuple[ApprovalVote, int]:
     vote_, at = VOTE_READ[value[at]], at + 1
     action_digest_, at = value[at : at + 32], at + 32
     made = ApprovalVote(
-        command_id=command_id_,
-        intent_id=intent_id_,
-        principal=principal_,
-        reason=reason_,
-        issued_at=issued_at_,
-        vote=vote_,
-        action_digest=action_digest_,
+        command_id_,
+        intent_id_,
+        principal_,
+        reason_,
+        issued_at_,
+        vote_,
+        action_digest_,
     )
     return made, at
 
@@ -729,11 +729,11 @@ def read_cancel(value: bytes, at: int) -> tuple[Cancel, int]:
     reason_, at = read_string(value, at)
     issued_at_, at = read_long(value, at)
     made = Cancel(
-        command_id=command_id_,
-        intent_id=intent_id_,
-        principal=principal_,
-        reason=reason_,
-        issued_at=issued_at_,
+        command_id_,
+        intent_id_,
+        principal_,
+        reason_,
+        issued_at_,
     )
     return made, at
 
@@ -784,8 +784,8 @@ def read_object_ref(value: bytes, at: int) -> tuple[ObjectRef, int]:
     type_, at = read_string(value, at)
     id_, at = read_string(value, at)
     made = ObjectRef(
-        type=type_,
-        id=id_,
+        type_,
+        id_,
     )
     return made, at
 
@@ -815,20 +815,20 @@ def read_tool_answer(value: bytes, at: int) -> tuple[ToolAnswer, int]:
     artifact_, at = read_string(value, at)
     tokens_, at = read_nullable(value, at, read_long)
     made = ToolAnswer(
-        status=status_,
-        code=code_,
-        category=category_,
-        reason=reason_,
-        cost_micros=cost_micros_,
-        object_refs=object_refs_,
-        response_digest=response_digest_,
-        response_bytes=response_bytes_,
-        summary=summary_,
-        started_at=started_at_,
-        duration_ms=duration_ms_,
-        retry_after_ms=retry_after_ms_,
-        artifact=artifact_,
-        tokens=tokens_,
+        status_,
+        started_at_,
+        duration_ms_,
+        code_,
+        category_,
+        reason_,
+        cost_micros_,
+        object_refs_,
+        response_digest_,
+        response_bytes_,
+        summary_,
+        retry_after_ms_,
+        artifact_,
+        tokens_,
     )
     return made, at
 
@@ -863,13 +863,13 @@ def read_late_result(value: bytes, at: int) -> tuple[LateResult, int]:
     attempt_, at = read_int(value, at)
     answer_, at = read_tool_answer(value, at)
     made = LateResult(
-        command_id=command_id_,
-        intent_id=intent_id_,
-        principal=principal_,
-        reason=reason_,
-        issued_at=issued_at_,
-        attempt=attempt_,
-        answer=answer_,
+        command_id_,
+        intent_id_,
+        principal_,
+        reason_,
+        issued_at_,
+        attempt_,
+        answer_,
     )
     return made, at
 
@@ -898,14 +898,14 @@ def read_resolve(value: bytes, at: int) -> tuple[Resolve, int]:
     cost_micros_, at = read_nullable(value, at, read_long)
     evidence_, at = read_string(value, at)
     made = Resolve(
-        command_id=command_id_,
-        intent_id=intent_id_,
-        principal=principal_,
-        reason=reason_,
-        issued_at=issued_at_,
-        applied=applied_,
-        cost_micros=cost_micros_,
-        evidence=evidence_,
+        command_id_,
+        intent_id_,
+        principal_,
+        reason_,
+        issued_at_,
+        applied_,
+        evidence_,
+        cost_micros_,
     )
     return made, at
 
@@ -933,12 +933,12 @@ def read_unpark(value: bytes, at: int) -> tuple[Unpark, int]:
     issued_at_, at = read_long(value, at)
     service_, at = read_string(value, at)
     made = Unpark(
-        command_id=command_id_,
-        intent_id=intent_id_,
-        principal=principal_,
-        reason=reason_,
-        issued_at=issued_at_,
-        service=service_,
+        command_id_,
+        intent_id_,
+        principal_,
+        reason_,
+        issued_at_,
+        service_,
     )
     return made, at
 
@@ -963,11 +963,11 @@ def read_withdraw_approval(value: bytes, at: int) -> tuple[WithdrawApproval, int
     reason_, at = read_string(value, at)
     issued_at_, at = read_long(value, at)
     made = WithdrawApproval(
-        command_id=command_id_,
-        intent_id=intent_id_,
-        principal=principal_,
-        reason=reason_,
-        issued_at=issued_at_,
+        command_id_,
+        intent_id_,
+        principal_,
+        reason_,
+        issued_at_,
     )
     return made, at
 
@@ -1007,13 +1007,13 @@ def read_breaker_changed(value: bytes, at: int) -> tuple[BreakerChanged, int]:
     until_at_, at = read_nullable(value, at, read_long)
     failures_, at = read_int(value, at)
     made = BreakerChanged(
-        command_id=command_id_,
-        by=by_,
-        reason=reason_,
-        server=server_,
-        state=state_,
-        until_at=until_at_,
-        failures=failures_,
+        command_id_,
+        by_,
+        reason_,
+        server_,
+        state_,
+        failures_,
+        until_at_,
     )
     return made, at
 
@@ -1087,15 +1087,15 @@ def read_budget_defined(value: bytes, at: int) -> tuple[BudgetDefined, int]:
     hard_micros_, at = read_long(value, at)
     soft_micros_, at = read_nullable(value, at, read_long)
     made = BudgetDefined(
-        command_id=command_id_,
-        by=by_,
-        reason=reason_,
-        kind=kind_,
-        id=id_,
-        cost_class=cost_class_,
-        period=period_,
-        hard_micros=hard_micros_,
-        soft_micros=soft_micros_,
+        command_id_,
+        by_,
+        reason_,
+        kind_,
+        id_,
+        period_,
+        hard_micros_,
+        cost_class_,
+        soft_micros_,
     )
     return made, at
 
@@ -1125,13 +1125,13 @@ def read_budget_removed(value: bytes, at: int) -> tuple[BudgetRemoved, int]:
     cost_class_, at = read_nullable(value, at, read_cost_class)
     period_, at = BUDGET_PERIOD_READ[value[at]], at + 1
     made = BudgetRemoved(
-        command_id=command_id_,
-        by=by_,
-        reason=reason_,
-        kind=kind_,
-        id=id_,
-        cost_class=cost_class_,
-        period=period_,
+        command_id_,
+        by_,
+        reason_,
+        kind_,
+        id_,
+        period_,
+        cost_class_,
     )
     return made, at
 
@@ -1175,13 +1175,13 @@ def read_flag_set(value: bytes, at: int) -> tuple[FlagSet, int]:
     name_, at = read_string(value, at)
     value_, at = read_nullable(value, at, read_string)
     made = FlagSet(
-        command_id=command_id_,
-        by=by_,
-        reason=reason_,
-        level=level_,
-        id=id_,
-        name=name_,
-        value=value_,
+        command_id_,
+        by_,
+        reason_,
+        level_,
+        id_,
+        name_,
+        value_,
     )
     return made, at
 
@@ -1208,12 +1208,12 @@ def read_policy_published(value: bytes, at: int) -> tuple[PolicyPublished, int]:
     policy_, at = read_string(value, at)
     policy_hash_, at = value[at : at + 32], at + 32
     made = PolicyPublished(
-        command_id=command_id_,
-        by=by_,
-        reason=reason_,
-        tenant=tenant_,
-        policy=policy_,
-        policy_hash=policy_hash_,
+        command_id_,
+        by_,
+        reason_,
+        tenant_,
+        policy_,
+        policy_hash_,
     )
     return made, at
 
@@ -1254,13 +1254,13 @@ def read_rate_limit_set(value: bytes, at: int) -> tuple[RateLimitSet, int]:
     permits_, at = read_nullable(value, at, read_int)
     window_ms_, at = read_long(value, at)
     made = RateLimitSet(
-        command_id=command_id_,
-        by=by_,
-        reason=reason_,
-        kind=kind_,
-        id=id_,
-        permits=permits_,
-        window_ms=window_ms_,
+        command_id_,
+        by_,
+        reason_,
+        kind_,
+        id_,
+        window_ms_,
+        permits_,
     )
     return made, at
 
@@ -1302,13 +1302,13 @@ def read_server_registered(value: bytes, at: int) -> tuple[ServerRegistered, int
     profile_, at = read_string(value, at)
     tenants_, at = read_array(value, at, read_string)
     made = ServerRegistered(
-        command_id=command_id_,
-        by=by_,
-        reason=reason_,
-        server=server_,
-        transport=transport_,
-        profile=profile_,
-        tenants=tenants_,
+        command_id_,
+        by_,
+        reason_,
+        server_,
+        transport_,
+        profile_,
+        tenants_,
     )
     return made, at
 
@@ -1333,10 +1333,10 @@ def read_server_removed(value: bytes, at: int) -> tuple[ServerRemoved, int]:
     reason_, at = read_string(value, at)
     server_, at = read_string(value, at)
     made = ServerRemoved(
-        command_id=command_id_,
-        by=by_,
-        reason=reason_,
-        server=server_,
+        command_id_,
+        by_,
+        reason_,
+        server_,
     )
     return made, at
 
@@ -1378,12 +1378,12 @@ def read_switch_flipped(value: bytes, at: int) -> tuple[SwitchFlipped, int]:
     id_, at = read_string(value, at)
     stopped_, at = read_boolean(value, at)
     made = SwitchFlipped(
-        command_id=command_id_,
-        by=by_,
-        reason=reason_,
-        kind=kind_,
-        id=id_,
-        stopped=stopped_,
+        command_id_,
+        by_,
+        reason_,
+        kind_,
+        id_,
+        stopped_,
     )
     return made, at
 
@@ -1408,11 +1408,11 @@ def read_tool_accepted(value: bytes, at: int) -> tuple[ToolAccepted, int]:
     tool_, at = read_string(value, at)
     definition_hash_, at = value[at : at + 32], at + 32
     made = ToolAccepted(
-        command_id=command_id_,
-        by=by_,
-        reason=reason_,
-        tool=tool_,
-        definition_hash=definition_hash_,
+        command_id_,
+        by_,
+        reason_,
+        tool_,
+        definition_hash_,
     )
     return made, at
 
@@ -1437,12 +1437,12 @@ def read_tool_quarantined(value: bytes, at: int) -> tuple[ToolQuarantined, int]:
     code_, at = read_string(value, at)
     observed_hash_, at = read_nullable(value, at, read_fixed_32)
     made = ToolQuarantined(
-        command_id=command_id_,
-        by=by_,
-        reason=reason_,
-        tool=tool_,
-        code=code_,
-        observed_hash=observed_hash_,
+        command_id_,
+        by_,
+        reason_,
+        tool_,
+        code_,
+        observed_hash_,
     )
     return made, at
 
@@ -1509,11 +1509,11 @@ def read_extractor(value: bytes, at: int) -> tuple[Extractor, int]:
     pattern_, at = read_string(value, at)
     template_, at = read_string(value, at)
     made = Extractor(
-        kind=kind_,
-        type=type_,
-        path=path_,
-        pattern=pattern_,
-        template=template_,
+        kind_,
+        type_,
+        path_,
+        pattern_,
+        template_,
     )
     return made, at
 
@@ -1597,31 +1597,31 @@ def read_tool_entry(value: bytes, at: int) -> tuple[ToolEntry, int]:
     roles_allowed_, at = read_array(value, at, read_string)
     policy_, at = read_string(value, at)
     made = ToolEntry(
-        server=server_,
-        definition=definition_,
-        definition_hash=definition_hash_,
-        capability=capability_,
-        effect=effect_,
-        effect_class=effect_class_,
-        cost_class=cost_class_,
-        price_micros=price_micros_,
-        answer_cost_path=answer_cost_path_,
-        target_path=target_path_,
-        extractors=extractors_,
-        success_rule=success_rule_,
-        is_error_means=is_error_means_,
-        timeout_ms=timeout_ms_,
-        attempts_max=attempts_max_,
-        backoff_ms=backoff_ms_,
-        backoff_max_ms=backoff_max_ms_,
-        key_placement=key_placement_,
-        key_name=key_name_,
-        query_tool=query_tool_,
-        query_template=query_template_,
-        quiet_ms=quiet_ms_,
-        secret_fields=secret_fields_,
-        roles_allowed=roles_allowed_,
-        policy=policy_,
+        server_,
+        definition_,
+        definition_hash_,
+        capability_,
+        effect_,
+        effect_class_,
+        cost_class_,
+        price_micros_,
+        timeout_ms_,
+        answer_cost_path_,
+        target_path_,
+        extractors_,
+        success_rule_,
+        is_error_means_,
+        attempts_max_,
+        backoff_ms_,
+        backoff_max_ms_,
+        key_placement_,
+        key_name_,
+        query_tool_,
+        query_template_,
+        quiet_ms_,
+        secret_fields_,
+        roles_allowed_,
+        policy_,
     )
     return made, at
 
@@ -1665,11 +1665,11 @@ def read_tool_registered(value: bytes, at: int) -> tuple[ToolRegistered, int]:
     tool_, at = read_string(value, at)
     entry_, at = read_tool_entry(value, at)
     made = ToolRegistered(
-        command_id=command_id_,
-        by=by_,
-        reason=reason_,
-        tool=tool_,
-        entry=entry_,
+        command_id_,
+        by_,
+        reason_,
+        tool_,
+        entry_,
     )
     return made, at
 
@@ -1692,10 +1692,10 @@ def read_tool_removed(value: bytes, at: int) -> tuple[ToolRemoved, int]:
     reason_, at = read_string(value, at)
     tool_, at = read_string(value, at)
     made = ToolRemoved(
-        command_id=command_id_,
-        by=by_,
-        reason=reason_,
-        tool=tool_,
+        command_id_,
+        by_,
+        reason_,
+        tool_,
     )
     return made, at
 
@@ -1719,12 +1719,12 @@ def read_accept_tool(value: bytes, at: int) -> tuple[AcceptTool, int]:
     tool_, at = read_string(value, at)
     definition_hash_, at = value[at : at + 32], at + 32
     made = AcceptTool(
-        command_id=command_id_,
-        principal=principal_,
-        reason=reason_,
-        issued_at=issued_at_,
-        tool=tool_,
-        definition_hash=definition_hash_,
+        command_id_,
+        principal_,
+        reason_,
+        issued_at_,
+        tool_,
+        definition_hash_,
     )
     return made, at
 
@@ -1754,16 +1754,16 @@ def read_define_budget(value: bytes, at: int) -> tuple[DefineBudget, int]:
     hard_micros_, at = read_long(value, at)
     soft_micros_, at = read_nullable(value, at, read_long)
     made = DefineBudget(
-        command_id=command_id_,
-        principal=principal_,
-        reason=reason_,
-        issued_at=issued_at_,
-        kind=kind_,
-        id=id_,
-        cost_class=cost_class_,
-        period=period_,
-        hard_micros=hard_micros_,
-        soft_micros=soft_micros_,
+        command_id_,
+        principal_,
+        reason_,
+        issued_at_,
+        kind_,
+        id_,
+        period_,
+        hard_micros_,
+        cost_class_,
+        soft_micros_,
     )
     return made, at
 
@@ -1794,13 +1794,13 @@ def read_flip_switch(value: bytes, at: int) -> tuple[FlipSwitch, int]:
     id_, at = read_string(value, at)
     stopped_, at = read_boolean(value, at)
     made = FlipSwitch(
-        command_id=command_id_,
-        principal=principal_,
-        reason=reason_,
-        issued_at=issued_at_,
-        kind=kind_,
-        id=id_,
-        stopped=stopped_,
+        command_id_,
+        principal_,
+        reason_,
+        issued_at_,
+        kind_,
+        id_,
+        stopped_,
     )
     return made, at
 
@@ -1828,13 +1828,13 @@ def read_publish_policy(value: bytes, at: int) -> tuple[PublishPolicy, int]:
     policy_, at = read_string(value, at)
     policy_hash_, at = value[at : at + 32], at + 32
     made = PublishPolicy(
-        command_id=command_id_,
-        principal=principal_,
-        reason=reason_,
-        issued_at=issued_at_,
-        tenant=tenant_,
-        policy=policy_,
-        policy_hash=policy_hash_,
+        command_id_,
+        principal_,
+        reason_,
+        issued_at_,
+        tenant_,
+        policy_,
+        policy_hash_,
     )
     return made, at
 
@@ -1862,13 +1862,13 @@ def read_quarantine_tool(value: bytes, at: int) -> tuple[QuarantineTool, int]:
     code_, at = read_string(value, at)
     observed_hash_, at = read_nullable(value, at, read_fixed_32)
     made = QuarantineTool(
-        command_id=command_id_,
-        principal=principal_,
-        reason=reason_,
-        issued_at=issued_at_,
-        tool=tool_,
-        code=code_,
-        observed_hash=observed_hash_,
+        command_id_,
+        principal_,
+        reason_,
+        issued_at_,
+        tool_,
+        code_,
+        observed_hash_,
     )
     return made, at
 
@@ -1897,14 +1897,14 @@ def read_register_server(value: bytes, at: int) -> tuple[RegisterServer, int]:
     profile_, at = read_string(value, at)
     tenants_, at = read_array(value, at, read_string)
     made = RegisterServer(
-        command_id=command_id_,
-        principal=principal_,
-        reason=reason_,
-        issued_at=issued_at_,
-        server=server_,
-        transport=transport_,
-        profile=profile_,
-        tenants=tenants_,
+        command_id_,
+        principal_,
+        reason_,
+        issued_at_,
+        server_,
+        transport_,
+        profile_,
+        tenants_,
     )
     return made, at
 
@@ -1932,12 +1932,12 @@ def read_register_tool(value: bytes, at: int) -> tuple[RegisterTool, int]:
     tool_, at = read_string(value, at)
     entry_, at = read_tool_entry(value, at)
     made = RegisterTool(
-        command_id=command_id_,
-        principal=principal_,
-        reason=reason_,
-        issued_at=issued_at_,
-        tool=tool_,
-        entry=entry_,
+        command_id_,
+        principal_,
+        reason_,
+        issued_at_,
+        tool_,
+        entry_,
     )
     return made, at
 
@@ -1965,14 +1965,14 @@ def read_remove_budget(value: bytes, at: int) -> tuple[RemoveBudget, int]:
     cost_class_, at = read_nullable(value, at, read_cost_class)
     period_, at = BUDGET_PERIOD_READ[value[at]], at + 1
     made = RemoveBudget(
-        command_id=command_id_,
-        principal=principal_,
-        reason=reason_,
-        issued_at=issued_at_,
-        kind=kind_,
-        id=id_,
-        cost_class=cost_class_,
-        period=period_,
+        command_id_,
+        principal_,
+        reason_,
+        issued_at_,
+        kind_,
+        id_,
+        period_,
+        cost_class_,
     )
     return made, at
 
@@ -1999,11 +1999,11 @@ def read_remove_server(value: bytes, at: int) -> tuple[RemoveServer, int]:
     issued_at_, at = read_long(value, at)
     server_, at = read_string(value, at)
     made = RemoveServer(
-        command_id=command_id_,
-        principal=principal_,
-        reason=reason_,
-        issued_at=issued_at_,
-        server=server_,
+        command_id_,
+        principal_,
+        reason_,
+        issued_at_,
+        server_,
     )
     return made, at
 
@@ -2027,11 +2027,11 @@ def read_remove_tool(value: bytes, at: int) -> tuple[RemoveTool, int]:
     issued_at_, at = read_long(value, at)
     tool_, at = read_string(value, at)
     made = RemoveTool(
-        command_id=command_id_,
-        principal=principal_,
-        reason=reason_,
-        issued_at=issued_at_,
-        tool=tool_,
+        command_id_,
+        principal_,
+        reason_,
+        issued_at_,
+        tool_,
     )
     return made, at
 
@@ -2058,14 +2058,14 @@ def read_report_breaker(value: bytes, at: int) -> tuple[ReportBreaker, int]:
     until_at_, at = read_nullable(value, at, read_long)
     failures_, at = read_int(value, at)
     made = ReportBreaker(
-        command_id=command_id_,
-        principal=principal_,
-        reason=reason_,
-        issued_at=issued_at_,
-        server=server_,
-        state=state_,
-        until_at=until_at_,
-        failures=failures_,
+        command_id_,
+        principal_,
+        reason_,
+        issued_at_,
+        server_,
+        state_,
+        failures_,
+        until_at_,
     )
     return made, at
 
@@ -2095,14 +2095,14 @@ def read_set_flag(value: bytes, at: int) -> tuple[SetFlag, int]:
     name_, at = read_string(value, at)
     value_, at = read_nullable(value, at, read_string)
     made = SetFlag(
-        command_id=command_id_,
-        principal=principal_,
-        reason=reason_,
-        issued_at=issued_at_,
-        level=level_,
-        id=id_,
-        name=name_,
-        value=value_,
+        command_id_,
+        principal_,
+        reason_,
+        issued_at_,
+        level_,
+        id_,
+        name_,
+        value_,
     )
     return made, at
 
@@ -2132,14 +2132,14 @@ def read_set_rate_limit(value: bytes, at: int) -> tuple[SetRateLimit, int]:
     permits_, at = read_nullable(value, at, read_int)
     window_ms_, at = read_long(value, at)
     made = SetRateLimit(
-        command_id=command_id_,
-        principal=principal_,
-        reason=reason_,
-        issued_at=issued_at_,
-        kind=kind_,
-        id=id_,
-        permits=permits_,
-        window_ms=window_ms_,
+        command_id_,
+        principal_,
+        reason_,
+        issued_at_,
+        kind_,
+        id_,
+        window_ms_,
+        permits_,
     )
     return made, at
 
@@ -2171,16 +2171,16 @@ def read_dead_letter(value: bytes, at: int) -> tuple[DeadLetter, int]:
     value_, at = read_bytes(value, at)
     headers_, at = read_map(value, at, read_bytes)
     made = DeadLetter(
-        service=service_,
-        code=code_,
-        reason=reason_,
-        topic=topic_,
-        partition=partition_,
-        offset=offset_,
-        timestamp_at=timestamp_at_,
-        key=key_,
-        value=value_,
-        headers=headers_,
+        service_,
+        code_,
+        reason_,
+        topic_,
+        partition_,
+        offset_,
+        timestamp_at_,
+        value_,
+        headers_,
+        key_,
     )
     return made, at
 
@@ -2207,9 +2207,9 @@ def read_cancel_requested(value: bytes, at: int) -> tuple[CancelRequested, int]:
     by_, at = read_string(value, at)
     reason_, at = read_string(value, at)
     made = CancelRequested(
-        command_id=command_id_,
-        by=by_,
-        reason=reason_,
+        command_id_,
+        by_,
+        reason_,
     )
     return made, at
 
@@ -2231,11 +2231,11 @@ def read_execution_cancelled(value: bytes, at: int) -> tuple[ExecutionCancelled,
     by_, at = read_string(value, at)
     not_sent_, at = read_boolean(value, at)
     made = ExecutionCancelled(
-        attempt=attempt_,
-        code=code_,
-        reason=reason_,
-        by=by_,
-        not_sent=not_sent_,
+        attempt_,
+        code_,
+        reason_,
+        by_,
+        not_sent_,
     )
     return made, at
 
@@ -2291,13 +2291,13 @@ def read_validator_result(value: bytes, at: int) -> tuple[ValidatorResult, int]:
     target_, at = read_string(value, at)
     input_digest_, at = value[at : at + 32], at + 32
     made = ValidatorResult(
-        validator=validator_,
-        choke_point=choke_point_,
-        verdict=verdict_,
-        code=code_,
-        reason=reason_,
-        target=target_,
-        input_digest=input_digest_,
+        validator_,
+        choke_point_,
+        verdict_,
+        code_,
+        reason_,
+        target_,
+        input_digest_,
     )
     return made, at
 
@@ -2329,17 +2329,17 @@ def read_execution_dispatched(value: bytes, at: int) -> tuple[ExecutionDispatche
     approval_id_, at = read_nullable(value, at, read_fixed_16)
     policy_hash_, at = value[at : at + 32], at + 32
     made = ExecutionDispatched(
-        attempt=attempt_,
-        tool=tool_,
-        tool_hash=tool_hash_,
-        server=server_,
-        action_digest=action_digest_,
-        effect_class=effect_class_,
-        timeout_ms=timeout_ms_,
-        rechecks=rechecks_,
-        reservation_id=reservation_id_,
-        approval_id=approval_id_,
-        policy_hash=policy_hash_,
+        attempt_,
+        tool_,
+        tool_hash_,
+        server_,
+        action_digest_,
+        effect_class_,
+        timeout_ms_,
+        reservation_id_,
+        policy_hash_,
+        rechecks_,
+        approval_id_,
     )
     return made, at
 
@@ -2367,9 +2367,9 @@ def read_execution_expired(value: bytes, at: int) -> tuple[ExecutionExpired, int
     reason_, at = read_string(value, at)
     not_sent_, at = read_boolean(value, at)
     made = ExecutionExpired(
-        attempt=attempt_,
-        reason=reason_,
-        not_sent=not_sent_,
+        attempt_,
+        reason_,
+        not_sent_,
     )
     return made, at
 
@@ -2391,11 +2391,11 @@ def read_execution_failed(value: bytes, at: int) -> tuple[ExecutionFailed, int]:
     reason_, at = read_string(value, at)
     duration_ms_, at = read_long(value, at)
     made = ExecutionFailed(
-        attempt=attempt_,
-        code=code_,
-        category=category_,
-        reason=reason_,
-        duration_ms=duration_ms_,
+        attempt_,
+        code_,
+        category_,
+        reason_,
+        duration_ms_,
     )
     return made, at
 
@@ -2419,11 +2419,11 @@ def read_execution_in_doubt(value: bytes, at: int) -> tuple[ExecutionInDoubt, in
     quiet_until_at_, at = read_long(value, at)
     owner_role_, at = read_string(value, at)
     made = ExecutionInDoubt(
-        attempt=attempt_,
-        code=code_,
-        reason=reason_,
-        quiet_until_at=quiet_until_at_,
-        owner_role=owner_role_,
+        attempt_,
+        code_,
+        reason_,
+        quiet_until_at_,
+        owner_role_,
     )
     return made, at
 
@@ -2447,11 +2447,11 @@ def read_execution_refused(value: bytes, at: int) -> tuple[ExecutionRefused, int
     not_sent_, at = read_boolean(value, at)
     rechecks_, at = read_array(value, at, read_validator_result)
     made = ExecutionRefused(
-        attempt=attempt_,
-        code=code_,
-        reason=reason_,
-        not_sent=not_sent_,
-        rechecks=rechecks_,
+        attempt_,
+        code_,
+        reason_,
+        not_sent_,
+        rechecks_,
     )
     return made, at
 
@@ -2477,13 +2477,13 @@ def read_execution_resolved(value: bytes, at: int) -> tuple[ExecutionResolved, i
     command_id_, at = read_nullable(value, at, read_fixed_16)
     object_refs_, at = read_array(value, at, read_object_ref)
     made = ExecutionResolved(
-        attempt=attempt_,
-        applied=applied_,
-        cost_micros=cost_micros_,
-        by=by_,
-        evidence=evidence_,
-        command_id=command_id_,
-        object_refs=object_refs_,
+        attempt_,
+        applied_,
+        cost_micros_,
+        by_,
+        evidence_,
+        command_id_,
+        object_refs_,
     )
     return made, at
 
@@ -2509,11 +2509,11 @@ def read_execution_retry_scheduled(value: bytes, at: int) -> tuple[ExecutionRetr
     reason_, at = read_string(value, at)
     first_started_at_, at = read_nullable(value, at, read_long)
     made = ExecutionRetryScheduled(
-        attempt=attempt_,
-        retry_at=retry_at_,
-        code=code_,
-        reason=reason_,
-        first_started_at=first_started_at_,
+        attempt_,
+        retry_at_,
+        code_,
+        reason_,
+        first_started_at_,
     )
     return made, at
 
@@ -2542,16 +2542,16 @@ def read_execution_succeeded(value: bytes, at: int) -> tuple[ExecutionSucceeded,
     artifact_, at = read_string(value, at)
     tokens_, at = read_nullable(value, at, read_long)
     made = ExecutionSucceeded(
-        attempt=attempt_,
-        cost_micros=cost_micros_,
-        object_refs=object_refs_,
-        response_digest=response_digest_,
-        response_bytes=response_bytes_,
-        summary=summary_,
-        started_at=started_at_,
-        duration_ms=duration_ms_,
-        artifact=artifact_,
-        tokens=tokens_,
+        attempt_,
+        cost_micros_,
+        object_refs_,
+        response_bytes_,
+        summary_,
+        started_at_,
+        duration_ms_,
+        response_digest_,
+        artifact_,
+        tokens_,
     )
     return made, at
 
@@ -2578,9 +2578,9 @@ def read_late_answer_recorded(value: bytes, at: int) -> tuple[LateAnswerRecorded
     answer_, at = read_tool_answer(value, at)
     contradicts_, at = read_boolean(value, at)
     made = LateAnswerRecorded(
-        attempt=attempt_,
-        answer=answer_,
-        contradicts=contradicts_,
+        attempt_,
+        answer_,
+        contradicts_,
     )
     return made, at
 
@@ -2600,9 +2600,9 @@ def read_progress_reported(value: bytes, at: int) -> tuple[ProgressReported, int
     percent_, at = read_int(value, at)
     message_, at = read_string(value, at)
     made = ProgressReported(
-        attempt=attempt_,
-        percent=percent_,
-        message=message_,
+        attempt_,
+        percent_,
+        message_,
     )
     return made, at
 
@@ -2627,14 +2627,14 @@ def read_home_submission(value: bytes, at: int) -> tuple[HomeSubmission, int]:
     forwarded_, at = read_boolean(value, at)
     trace_parent_, at = read_string(value, at)
     made = HomeSubmission(
-        intent=intent_,
-        principal=principal_,
-        arrived_at=arrived_at_,
-        origin_topic=origin_topic_,
-        origin_partition=origin_partition_,
-        origin_offset=origin_offset_,
-        forwarded=forwarded_,
-        trace_parent=trace_parent_,
+        intent_,
+        principal_,
+        arrived_at_,
+        origin_topic_,
+        origin_partition_,
+        origin_offset_,
+        forwarded_,
+        trace_parent_,
     )
     return made, at
 
@@ -2673,9 +2673,9 @@ def read_evidence(value: bytes, at: int) -> tuple[Evidence, int]:
     type_, at = read_string(value, at)
     id_, at = read_string(value, at)
     made = Evidence(
-        kind=kind_,
-        type=type_,
-        id=id_,
+        kind_,
+        type_,
+        id_,
     )
     return made, at
 
@@ -2694,8 +2694,8 @@ def read_data_source(value: bytes, at: int) -> tuple[DataSource, int]:
     name_, at = read_string(value, at)
     as_of_at_, at = read_long(value, at)
     made = DataSource(
-        name=name_,
-        as_of_at=as_of_at_,
+        name_,
+        as_of_at_,
     )
     return made, at
 
@@ -2732,27 +2732,27 @@ def read_intent_accepted(value: bytes, at: int) -> tuple[IntentAccepted, int]:
     content_digest_, at = value[at : at + 32], at + 32
     arrived_at_, at = read_long(value, at)
     made = IntentAccepted(
-        idempotency_key=idempotency_key_,
-        account=account_,
-        tool=tool_,
-        capability=capability_,
-        arguments=arguments_,
-        cost_class=cost_class_,
-        cost_cap_micros=cost_cap_micros_,
-        evidence=evidence_,
-        snapshot_id=snapshot_id_,
-        data_sources=data_sources_,
-        expires_at=expires_at_,
-        trace_parent=trace_parent_,
-        run_id=run_id_,
-        plan_id=plan_id_,
-        step_id=step_id_,
-        parent_id=parent_id_,
-        retry_of=retry_of_,
-        edited_from=edited_from_,
-        principal=principal_,
-        content_digest=content_digest_,
-        arrived_at=arrived_at_,
+        idempotency_key_,
+        tool_,
+        capability_,
+        arguments_,
+        expires_at_,
+        principal_,
+        content_digest_,
+        arrived_at_,
+        account_,
+        cost_class_,
+        cost_cap_micros_,
+        evidence_,
+        snapshot_id_,
+        data_sources_,
+        trace_parent_,
+        run_id_,
+        plan_id_,
+        step_id_,
+        parent_id_,
+        retry_of_,
+        edited_from_,
     )
     return made, at
 
@@ -2796,15 +2796,15 @@ def read_submission_rejected(value: bytes, at: int) -> tuple[SubmissionRejected,
     origin_offset_, at = read_long(value, at)
     idempotency_key_, at = read_string(value, at)
     made = SubmissionRejected(
-        submission_id=submission_id_,
-        code=code_,
-        category=category_,
-        reason=reason_,
-        remedy=remedy_,
-        origin_topic=origin_topic_,
-        origin_partition=origin_partition_,
-        origin_offset=origin_offset_,
-        idempotency_key=idempotency_key_,
+        submission_id_,
+        code_,
+        category_,
+        reason_,
+        remedy_,
+        origin_topic_,
+        origin_partition_,
+        origin_offset_,
+        idempotency_key_,
     )
     return made, at
 
@@ -2845,24 +2845,24 @@ def read_intent(value: bytes, at: int) -> tuple[Intent, int]:
     retry_of_, at = read_nullable(value, at, read_fixed_16)
     edited_from_, at = read_nullable(value, at, read_fixed_16)
     made = Intent(
-        idempotency_key=idempotency_key_,
-        account=account_,
-        tool=tool_,
-        capability=capability_,
-        arguments=arguments_,
-        cost_class=cost_class_,
-        cost_cap_micros=cost_cap_micros_,
-        evidence=evidence_,
-        snapshot_id=snapshot_id_,
-        data_sources=data_sources_,
-        expires_at=expires_at_,
-        trace_parent=trace_parent_,
-        run_id=run_id_,
-        plan_id=plan_id_,
-        step_id=step_id_,
-        parent_id=parent_id_,
-        retry_of=retry_of_,
-        edited_from=edited_from_,
+        idempotency_key_,
+        tool_,
+        capability_,
+        arguments_,
+        expires_at_,
+        account_,
+        cost_class_,
+        cost_cap_micros_,
+        evidence_,
+        snapshot_id_,
+        data_sources_,
+        trace_parent_,
+        run_id_,
+        plan_id_,
+        step_id_,
+        parent_id_,
+        retry_of_,
+        edited_from_,
     )
     return made, at
 
@@ -2921,11 +2921,11 @@ def read_outcome_amended(value: bytes, at: int) -> tuple[OutcomeAmended, int]:
     cost_micros_, at = read_long(value, at)
     object_refs_, at = read_array(value, at, read_object_ref)
     made = OutcomeAmended(
-        status=status_,
-        reason=reason_,
-        decided_by=decided_by_,
-        cost_micros=cost_micros_,
-        object_refs=object_refs_,
+        status_,
+        reason_,
+        decided_by_,
+        cost_micros_,
+        object_refs_,
     )
     return made, at
 
@@ -2952,14 +2952,14 @@ def read_outcome_recorded(value: bytes, at: int) -> tuple[OutcomeRecorded, int]:
     decided_by_, at = value[at : at + 16], at + 16
     tool_, at = read_string(value, at)
     made = OutcomeRecorded(
-        status=status_,
-        code=code_,
-        reason=reason_,
-        cost_micros=cost_micros_,
-        object_refs=object_refs_,
-        attempts=attempts_,
-        decided_by=decided_by_,
-        tool=tool_,
+        status_,
+        code_,
+        reason_,
+        cost_micros_,
+        attempts_,
+        decided_by_,
+        tool_,
+        object_refs_,
     )
     return made, at
 
@@ -2993,18 +2993,18 @@ def read_signal_emitted(value: bytes, at: int) -> tuple[SignalEmitted, int]:
     window_end_at_, at = read_long(value, at)
     emitted_at_, at = read_long(value, at)
     made = SignalEmitted(
-        dedupe_key=dedupe_key_,
-        window_key=window_key_,
-        kind=kind_,
-        tenant=tenant_,
-        subject=subject_,
-        count=count_,
-        total=total_,
-        threshold=threshold_,
-        message=message_,
-        window_start_at=window_start_at_,
-        window_end_at=window_end_at_,
-        emitted_at=emitted_at_,
+        dedupe_key_,
+        window_key_,
+        kind_,
+        tenant_,
+        subject_,
+        count_,
+        total_,
+        threshold_,
+        message_,
+        window_start_at_,
+        window_end_at_,
+        emitted_at_,
     )
     return made, at
 
@@ -3050,26 +3050,26 @@ def read_intent_allowed(value: bytes, at: int) -> tuple[IntentAllowed, int]:
     expires_at_, at = read_long(value, at)
     requester_, at = read_string(value, at)
     made = IntentAllowed(
-        verdict=verdict_,
-        results=results_,
-        human_required=human_required_,
-        approvals_needed=approvals_needed_,
-        approver_roles=approver_roles_,
-        approval_expires_at=approval_expires_at_,
-        action_digest=action_digest_,
-        policy_hash=policy_hash_,
-        tool=tool_,
-        tool_hash=tool_hash_,
-        server=server_,
-        price_micros=price_micros_,
-        cost_class=cost_class_,
-        effect_class=effect_class_,
-        effect=effect_,
-        target=target_,
-        display=display_,
-        cost_cap_micros=cost_cap_micros_,
-        expires_at=expires_at_,
-        requester=requester_,
+        verdict_,
+        results_,
+        human_required_,
+        approvals_needed_,
+        approver_roles_,
+        action_digest_,
+        policy_hash_,
+        tool_,
+        tool_hash_,
+        server_,
+        price_micros_,
+        cost_class_,
+        effect_class_,
+        effect_,
+        target_,
+        display_,
+        expires_at_,
+        requester_,
+        approval_expires_at_,
+        cost_cap_micros_,
     )
     return made, at
 
@@ -3107,10 +3107,10 @@ def read_intent_blocked(value: bytes, at: int) -> tuple[IntentBlocked, int]:
     reason_, at = read_string(value, at)
     policy_hash_, at = value[at : at + 32], at + 32
     made = IntentBlocked(
-        results=results_,
-        code=code_,
-        reason=reason_,
-        policy_hash=policy_hash_,
+        results_,
+        code_,
+        reason_,
+        policy_hash_,
     )
     return made, at
 

@@ -255,7 +255,6 @@ class Lookalike:
     [
         {"attempt": 2**31},
         {"attempt": 1.5},
-        {"attempt": True},
         {"attempt": None},
         {"duration_ms": 2**63},
         {"duration_ms": "12"},
