@@ -10,7 +10,7 @@ or a release takes the mark away.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -23,15 +23,21 @@ if TYPE_CHECKING:
     from libs.ledger.protocol import LaneRow
 
 
+LEDGER = "ledger."  # topics that only we write: a record's key is that of its event
+
+
 class Mark(msgspec.Struct, frozen=True):
     """What is about to be decided: the last offset per topic, and inputs that are no records, as `service/key/kind`.
-    `poison`: what is known to kill and was not put aside yet, as `topic@offset` or `service/key`: whatever comes for
-    such a key is put aside, since a result that killed comes back as a recovery."""
+    `poison`: what is known to kill and was not put aside yet, as `topic@offset`, `service/key` or `*/key`: whatever
+    comes for such a key is put aside, since a result that killed comes back as a recovery, and an event of one topic
+    is followed by those of others. `about`: the key of a single event; of a record that anybody may have written the
+    key is not believed."""
 
     single: bool = False
     records: dict[str, int] = {}
     keys: list[str] = []
     poison: list[str] = []
+    about: str = ""
 
 
 @dataclass
@@ -60,7 +66,7 @@ def care_at_claim(rows: Sequence[LaneRow], token: bytes, inputs_max: int) -> Car
     mark = msgspec.json.decode(text, type=Mark)
     if mark.single and died:
         known = [f"{topic}@{offset}" for topic, offset in mark.records.items()]
-        known += [place.rpartition("/")[0] for place in mark.keys]
+        known += [place.rpartition("/")[0] for place in mark.keys] + ([f"*/{mark.about}"] if mark.about else [])
         return Care(inputs_max, poison=[*mark.poison, *known])
     return Care(inputs_max, mark if mark.single or died else Mark(), list(mark.poison))
 
@@ -68,17 +74,17 @@ def care_at_claim(rows: Sequence[LaneRow], token: bytes, inputs_max: int) -> Car
 def pick(care: Care, offered: Taken) -> tuple[Taken, Mark | None]:
     """Of what could be taken: what is decided now, and the mark to be written before (None: it is put aside)."""
     for entry in offered.direct:
-        if _key(entry) in care.poison:
+        if _kills(care, _key(entry)):
             return Taken(direct=[entry]), None
     heads = {record.topic: record for record in reversed(offered.raw)}
     for record in heads.values():
-        if _place(record) in care.poison:
+        if _kills(care, _place(record), _about(record)):
             return Taken(raw=[record]), None
     if care.suspicious:
         return _one(care, offered, heads)
     raw, stopped = [], set()
     for record in offered.raw:
-        if _place(record) in care.poison:
+        if _kills(care, _place(record), _about(record)):
             stopped.add(record.topic)
         if record.topic not in stopped:
             raw.append(record)
@@ -94,13 +100,14 @@ def _one(care: Care, offered: Taken, heads: Mapping[str, Record]) -> tuple[Taken
         return Taken(direct=direct[:1]), Mark(True, {}, [_input(direct[0])], care.poison)
     if not records:
         return Taken(), None
-    return Taken(raw=records[:1]), Mark(True, {records[0].topic: records[0].offset}, [], care.poison)
+    first = records[0]
+    return Taken(raw=[first]), Mark(True, {first.topic: first.offset}, [], care.poison, _about(first))
 
 
 def is_poison(care: Care, taken: Taken) -> bool:
     """Is this an input that killed its process?"""
-    return any(_key(entry) in care.poison for entry in taken.direct) or any(
-        _place(record) in care.poison for record in taken.raw
+    return any(_kills(care, _key(entry)) for entry in taken.direct) or any(
+        _kills(care, _place(record), _about(record)) for record in taken.raw
     )
 
 
@@ -120,6 +127,12 @@ def passed(care: Care, taken: Taken) -> None:
     care.suspects = Mark(False, records, [place for place in care.suspects.keys if place not in decided])
 
 
+def taken_up(care: Care, keys: Collection[bytes]) -> None:
+    """People have taken these keys up again: they are tried once more."""
+    names = {key.hex() for key in keys}
+    care.poison = [place for place in care.poison if "@" in place or place.rpartition("/")[2] not in names]
+
+
 def mark_text(mark: Mark) -> str:
     """As the lane row keeps it."""
     return msgspec.json.encode(mark).decode()
@@ -136,3 +149,15 @@ def _input(entry: DirectItem) -> str:
 
 def _place(record: Record) -> str:
     return f"{record.topic}@{record.offset}"
+
+
+def _about(record: Record) -> str:
+    return record.key.hex() if record.key is not None and record.topic.startswith(LEDGER) else ""
+
+
+def _kills(care: Care, place: str, key: str = "") -> bool:
+    """Is it known to kill: this input, or whatever is about this key?"""
+    if not care.poison:
+        return False
+    key = key or (place.rpartition("/")[2] if "@" not in place else "")
+    return place in care.poison or (bool(key) and f"*/{key}" in care.poison)

@@ -118,6 +118,7 @@ def _committed(worker: Worker, number: int, round_: Round, answer: Committed) ->
     lane.dirty_since_ms = None
     if round_.careful:
         careful.passed(lane.care, taken)
+        careful.taken_up(lane.care, [key for part in round_.batches[number][0].parts.values() for key in part.unparked])
     for (scope, stripe), (_, row) in round_.batches[number][0].scopes.changed.items():
         if stripe != number and scope in worker.lanes[stripe].scopes:
             worker.lanes[stripe].scopes[scope][stripe] = row

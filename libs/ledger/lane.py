@@ -11,6 +11,8 @@ import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import islice
+from typing import Any
 
 from libs.ledger.batch import LaneBatch
 from libs.ledger.careful import Care
@@ -22,6 +24,7 @@ from libs.ledger.protocol import LaneRow, OutRecord, ParkedInput, Published, Row
 from libs.ledger.service import Due, DueKind, Effect, Input, Record, ScopeRow, Service, Waiting, WaitKind, key_of
 
 STALE_TIMERS_MAX = 1_000
+STATES_KEPT_MAX = 1_000  # per service; the oldest give way
 
 
 class Phase(StrEnum):
@@ -88,6 +91,7 @@ class Lane:
     gate: dict[bytes, str] = field(default_factory=dict)  # key -> CONNECTING | CONNECTED | STARTING | CALLED | STOPPED
     starved: dict[bytes, str] = field(default_factory=dict)  # READY keys that found no room for this effect class
     woken: dict[bytes, str] = field(default_factory=dict)  # ... and are looked at again, because there is room now
+    states: dict[str, dict[bytes, Any]] = field(default_factory=dict)  # as last committed under this claim; bounded
     scopes: dict[str, dict[int, ScopeRow]] = field(default_factory=dict)
     limits: dict[str, int] = field(default_factory=dict)
     busy: bool = False  # in the round that is under way
@@ -218,6 +222,7 @@ class Lane:
             part.sides.update({side.id: side for side in change.sides})
             for key, waiting in change.work.items():
                 self.arm(service, key, waiting)
+            self._remember(service.name, change.states)
             self._take_up(service, part, change)
         for (scope, stripe), (_, row) in batch.scopes.changed.items():
             self.scopes.setdefault(scope, {})[stripe] = row
@@ -230,6 +235,15 @@ class Lane:
                 if key not in ready:
                     self.starved.pop(key, None)
         self.behind = self.lagging(hosted)
+
+    def _remember(self, name: str, states: Mapping[bytes, Any]) -> None:
+        """Nobody but the owner of a lane writes its states: what we committed need not be loaded again."""
+        known = self.states.setdefault(name, {})
+        for key, state in states.items():
+            known.pop(key, None)
+            known[key] = state
+        for key in list(islice(known, max(0, len(known) - STATES_KEPT_MAX))):
+            del known[key]
 
     def _take_up(self, service: Service, part: Part, change: RowChange) -> None:
         for key in change.unparked:

@@ -72,12 +72,20 @@ def on_suspected(worker: Worker, answer: Suspected) -> None:
 def _load(worker: Worker, round_: Round) -> None:
     round_.asked = {service.name: {} for service in worker.hosted.services}
     round_.states = {service.name: {} for service in worker.hosted.services}
-    for _, taken in round_.takens.values():
+    wanted: dict[str, list[bytes]] = {service.name: [] for service in worker.hosted.services}
+    for number, (_, taken) in round_.takens.items():
+        lane = worker.lanes[number]
         for name, keys in taking.keys_of(worker, taken).items():
             round_.asked[name] |= keys
+            known, states = lane.states.get(name, {}), round_.states[name]
+            for key in keys:
+                if key in known:
+                    states[key] = known[key]
+                else:
+                    wanted[name].append(key)
     round_.step = Step.LOAD
-    if any(round_.asked.values()):
-        worker.out.append(Load(round_.number, {n: tuple(keys) for n, keys in round_.asked.items() if keys}))
+    if any(wanted.values()):
+        worker.out.append(Load(round_.number, {n: tuple(keys) for n, keys in wanted.items() if keys}))
     else:
         _decide(worker, round_)
 

@@ -51,7 +51,7 @@ class LaneSettings(Settings):
     )
     lease_ms: int = Field(5_000, ge=500, le=120_000, description="How long a lane stays ours without a renewal.")
     lease_margin_ms: int = Field(500, ge=50, le=10_000, description="The lease counts as over this much earlier.")
-    batch_max: int = Field(256, ge=1, le=10_000, description="Inputs that one round decides on, over all lanes.")
+    batch_max: int = Field(1_000, ge=1, le=10_000, description="Inputs that one round decides on, over all lanes.")
     effects_max: int = Field(
         64, ge=1, le=10_000, description="Calls under way to READ_ONLY, KEYED and QUERYABLE tools."
     )

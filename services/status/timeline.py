@@ -101,7 +101,7 @@ def added(timeline: Timeline, new: Iterable[Entry], dropped: int = 0) -> Timelin
     """The timeline with more entries. Which of them are kept does not depend on the order they come in."""
     entries = list(timeline.entries)
     for entry in new:
-        if entries and entry.at <= entries[-1].at:
+        if entries and entry.at <= entries[-1].at and _place(entry) < _place(entries[-1]):
             insort(entries, entry, key=_place)
         else:
             entries.append(entry)
@@ -113,22 +113,25 @@ def added(timeline: Timeline, new: Iterable[Entry], dropped: int = 0) -> Timelin
 
 def moved(positions: tuple[tuple[str, int], ...], topic: str, seq: int) -> tuple[tuple[str, int], ...] | None:
     """The positions with one more; None = it is no topic of ours, or this far was read before."""
-    if topic not in TOPICS:
-        return None
-    read = dict(positions)
-    if seq <= read.get(topic, 0):
-        return None
-    read[topic] = seq
-    return tuple(read.items()) if len(read) == len(positions) else tuple(sorted(read.items()))
+    for n, (name, read) in enumerate(positions):
+        if name == topic:
+            return (*positions[:n], (topic, seq), *positions[n + 1 :]) if seq > read else None
+    return tuple(sorted((*positions, (topic, seq)))) if topic in TOPICS else None
 
 
 def reached(stages: tuple[tuple[str, int], ...], stage: str, at: int) -> tuple[tuple[str, int], ...]:
     """The stages with one more, in the order of their times; the first time counts."""
-    if any(name == stage for name, _ in stages):
-        return stages
-    if not stages or stages[-1][1] < at:
-        return (*stages, (stage, at))
-    return tuple(sorted((*stages, (stage, at)), key=lambda item: (item[1], _STEP_OF_STAGE[item[0]])))
+    for name, _ in stages:
+        if name == stage:
+            return stages
+    new = (stage, at)
+    if not stages or stages[-1][1] < at or _stage_place(stages[-1]) < _stage_place(new):
+        return (*stages, new)
+    return tuple(sorted((*stages, new), key=_stage_place))
+
+
+def _stage_place(reached: tuple[str, int]) -> tuple[int, int]:
+    return reached[1], _STEP_OF_STAGE[reached[0]]
 
 
 def entry_of(fact: Fact) -> Entry:

@@ -33,7 +33,7 @@ CREATE TABLE {s}.state (
     account text,
     at bigint,
     label text
-) WITH (fillfactor = 80);
+) WITH (fillfactor = 80, toast_tuple_target = 8160); -- states are near 2 kB: to compress them costs more than it saves
 CREATE INDEX state_listed ON {s}.state (tenant, account, at DESC, key) WHERE tenant IS NOT NULL;
 
 -- The index of all that waits: deadlines, owners, and the gate's `started` marks.
@@ -60,6 +60,7 @@ CREATE TABLE {s}.outbox (
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (lane, first_seq)
 );
+ALTER TABLE {s}.outbox ALTER COLUMN records SET STORAGE EXTERNAL; -- short-lived: not worth compressing
 
 -- Forwards and dead letters: at least once, outside the chain.
 CREATE TABLE {s}.side (
