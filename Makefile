@@ -47,14 +47,15 @@ ps: $(READY) ## Show what runs
 demo: $(READY) ## An agent works on a real git repository; shown live, checked at the end, nothing left running
 	@python -m examples.demo $(ARGS)
 
-test: lint ## All checks and tests
-	@python -m pytest $(ARGS)
+test: $(READY) ## All checks and tests
+	@$(MAKE) -j2 -O lint unit
+	@$(MAKE) integration
 
-unit: $(READY) ## Tests without I/O
-	@python -m pytest tests/unit tests/contract $(ARGS)
+unit: $(READY) ## Tests without I/O, and the simulation
+	@python -m pytest tests/unit tests/contract tests/simulation $(ARGS)
 
 integration: $(READY) ## Tests on the real Kafka and PostgreSQL (DEED_TEST_SERVERS=embedded|docker|existing)
-	@python -m pytest tests/integration $(ARGS)
+	@python -m pytest tests/e2e tests/faults tests/integration $(ARGS)
 
 sim: $(READY) ## The lane protocol against a world that misbehaves (SEEDS=20000)
 	@python -m libs.testkit.simulation --seeds $(SEEDS) $(ARGS)
