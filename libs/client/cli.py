@@ -7,7 +7,7 @@ from importlib import import_module
 
 import typer
 
-COMMANDS = ("libs.client.commands.stack",)
+COMMANDS = ("libs.client.commands.stack", "libs.client.commands.formats")
 
 
 def build() -> typer.Typer:

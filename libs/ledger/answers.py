@@ -169,13 +169,15 @@ class LaneSeen:
 
 @dataclass(frozen=True)
 class Surveyed:
-    """The workers that live (tokens, in order), the lanes, and the database's clock."""
+    """The workers that live and may claim (tokens, in order), the lanes, and the database's clock. `unfit`: why this
+    worker may not claim, and what to do about it (rule 25)."""
 
     sent_boot_ms: int
     now_at: int
     workers: Sequence[bytes]
     lanes: Sequence[LaneSeen]
     error: str = ""
+    unfit: str = ""
 
 
 @dataclass(frozen=True)

@@ -245,7 +245,7 @@ class Service:
     lines: Callable[[Fact], Sequence[Any]] | None = None  # budget: the ScopeLines of an own event
     heeds: frozenset[type] | None = None  # the only events of others that can change anything here; None = all
     needs_control: bool = True  # decides only with a fresh view of the control ledger
-    state_format: int = 1
+    state_format: int = 1  # of what it writes; it reads all before (rule 25: written once the floor is raised to it)
 
 
 def means_something(service: Service, fact: Fact) -> bool:

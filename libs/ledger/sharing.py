@@ -39,7 +39,15 @@ def on_answer(worker: Worker, answer: Renewed | Surveyed) -> None:
         return
     _set_clock(worker, answer)
     worker.gate.taken_over({seen.lane for seen in answer.lanes if seen.token not in (None, worker.token)})
-    if not worker.stopping:
+    if answer.unfit != worker.unfit:
+        worker.unfit = answer.unfit
+        if answer.unfit:
+            worker.out.append(Alarm(-1, "FORMAT_REFUSED", answer.unfit))
+    if worker.stopping:
+        return
+    if worker.unfit:
+        _give_all_back(worker)
+    else:
         _share(worker, answer)
 
 
@@ -62,6 +70,14 @@ def _renewed(worker: Worker, answer: Renewed) -> None:
         lane = worker.current(number, claim)
         if lane is not None and lane.phase is not Phase.CLAIMING:
             worker.lose(lane)
+
+
+def _give_all_back(worker: Worker) -> None:
+    """The floor of the state formats is another than ours (rule 25). Only one who slept while it was raised owns lanes
+    then; the others wait until an operator raises it."""
+    for lane in worker.lanes.values():
+        if lane.phase is not Phase.FREE and not lane.draining:
+            lane.draining_since_ms = worker.boot_ms
 
 
 def _share(worker: Worker, answer: Surveyed) -> None:

@@ -127,13 +127,15 @@ class Shell:
         self.post(ControlSeen(view, fresh))
 
     def readiness(self) -> str:
-        """'' when caught up or making progress, else why not. A view that is stale, lanes without an owner that
-        could be ours, or a lag without progress count as not ready."""
+        """'' when caught up or making progress, else why not. A view that is stale, a release that may not write, lanes
+        without an owner that could be ours, or a lag without progress count as not ready."""
         worker = self.worker
         if worker.clock_offset_us is None:
             return "the database has not answered yet"
         if not worker.may_decide():
             return "the control view is stale: nothing is decided"
+        if worker.unfit:
+            return worker.unfit
         if worker.halted:
             lane, reason = next(iter(worker.halted.items()))
             return f"{len(worker.halted)} lanes are halted; lane {lane}: {reason}"

@@ -43,6 +43,7 @@ from libs.ledger.protocol import (
     WorkRow,
 )
 from libs.ledger.service import Record, ScopeRow
+from libs.ledger.statements import announce_statement, claim_statement, survey_statement
 
 FENCED, SCOPE_VERSION, CLAIM_REFUSED = "DB001", "DB002", "DB003"
 LOCK_NOT_AVAILABLE = "55P03"
@@ -64,6 +65,9 @@ class Store:
         self._decoders: dict[str, Any] = {s.name: msgspec.msgpack.Decoder(s.state_type) for s in hosted.services}
         self._react = next((s.name for s in hosted.services if s.react is not None), None)
         self._scoped = next((s.name for s in hosted.services if s.lines is not None), None)
+        self._claim_statement = claim_statement(hosted.services)
+        self._announce_statement = announce_statement(hosted.services)
+        self._survey_statement = survey_statement(hosted.services)
         self._commit_statement = commit_statement(self.names)
         self._load_statement = " UNION ALL ".join(
             f"SELECT {i} AS service, key, state FROM {n}.state WHERE key = ANY (${i + 1}::uuid[])"
@@ -81,15 +85,9 @@ class Store:
         """Rule 1 in one statement; then, after its answer, what belongs to the lane (rule 2)."""
         sent = self.boot_ms()
         options = self.options
-        rows_now = " UNION ALL ".join(f"SELECT epoch FROM {name}.lane WHERE lane = $1" for name in self.names)
-        highest = f"(SELECT coalesce(max(epoch), 0) FROM ({rows_now}) AS now)"
-        parts = [
-            f"SELECT '{s.name}' AS service, c.* FROM {s.name}.claim($1, $2, $3, $4, $5, {highest}, {s.state_format}) c"
-            for s in self.hosted.services
-        ]
         try:
             rows = await self.claims.fetch(
-                " UNION ALL ".join(parts),
+                self._claim_statement,
                 action.lane,
                 options.token,
                 options.shape,
@@ -216,22 +214,24 @@ class Store:
         )
 
     async def survey(self, action: Survey) -> Surveyed:
-        """Announce this worker (or take it off the list) and look around, in the schema of the first hosted service."""
-        sent, options, schema = self.boot_ms(), self.options, self.names[0]
+        """Announce this worker in all hosted schemas (or take it off their lists) and look around in the first one."""
+        sent, options = self.boot_ms(), self.options
+        leave = "SELECT " + ", ".join(f"{name}.leave($1)" for name in self.names)
         try:
             if action.leaving:
-                await self.leases.fetch(f"SELECT {schema}.leave($1)", options.token)
+                await self.leases.fetch(leave, options.token)
             else:
                 await self.leases.fetch(
-                    f"SELECT {schema}.announce($1, $2, $3, 1, $4)", options.token, options.name, ",".join(self.names),
+                    self._announce_statement, options.token, options.name, ",".join(self.names),
                     options.worker_ttl_ms * 20,
                 )  # fmt: skip
-            rows = await self.leases.fetch(_survey_statement(schema), options.worker_ttl_ms, options.lanes)
+            rows = await self.leases.fetch(self._survey_statement, options.worker_ttl_ms, options.lanes)
         except (Unknown, asyncpg.PostgresError) as error:
             return Surveyed(sent, 0, (), (), f"{type(error).__name__}: {error}")
         workers = [r["token"] for r in rows if r["kind"] == "worker"]
-        lanes = [LaneSeen(r["lane"], r["token"], r["free"], r["halted"] or "") for r in rows if r["kind"] == "lane"]
-        return Surveyed(sent, rows[0]["now_at"], workers, lanes)
+        lanes = [LaneSeen(r["lane"], r["token"], r["free"], r["said"] or "") for r in rows if r["kind"] == "lane"]
+        unfit = "; ".join(r["said"] for r in rows if r["kind"] == "unfit")
+        return Surveyed(sent, rows[0]["now_at"], workers, lanes, unfit=unfit)
 
     async def release(self, action: Release) -> Released:
         """Rule 21: give the rows back; a lost answer counts as released."""
@@ -295,15 +295,3 @@ def _refusal(action: Commit, error: asyncpg.PostgresError) -> CommitRefused | Co
         return CommitRefused(action.round, scopes=[ScopeRow(*row) for row in json.loads(detail)])
     # Anything else (a constraint, a lock time-out, a bug): nothing was stored, but nothing may go on either.
     return CommitUnknown(action.round, f"{error.sqlstate} {type(error).__name__}: {error} {detail}")
-
-
-def _survey_statement(schema: str) -> str:
-    return f"""
-        SELECT 'worker' AS kind, token, NULL::int AS lane, NULL::boolean AS free, NULL::text AS halted,
-            (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now_at
-        FROM {schema}.worker WHERE seen_at > now() - $1::int * interval '1 ms'
-        UNION ALL
-        SELECT 'lane', l.token, n, l.lane IS NULL OR NOT {schema}.is_held(l), l.halted_reason,
-            (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
-        FROM generate_series(0, $2::int - 1) AS n LEFT JOIN {schema}.lane l ON l.lane = n
-    """

@@ -77,6 +77,7 @@ class Worker:
         self.stopping = False
         self.stopping_since_ms = 0
         self.halted: dict[int, str] = {}  # lanes that nobody may claim, and why, as the last survey saw them
+        self.unfit = ""  # why this release may not claim (rule 25)
         self.settled = False  # a survey has shown that there is nothing (more) for us to claim
         self.out: list[Action] = []
         self.following: dict[int, tuple[int, frozenset[str]]] = {}  # lanes that are read: claim, topics behind

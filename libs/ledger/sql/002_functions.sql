@@ -17,7 +17,13 @@ CREATE OR REPLACE FUNCTION {s}.claim(
 #variable_conflict use_column
 DECLARE
     l {s}.lane;
+    floor int;
 BEGIN
+    SELECT f.floor INTO floor FROM {s}.format_floor f FOR SHARE;  -- until the commit: raising it waits for this claim
+    IF p_format IS DISTINCT FROM floor THEN
+        RAISE EXCEPTION USING ERRCODE = 'DB003', MESSAGE = CASE WHEN p_format > floor THEN 'FORMAT_ABOVE_FLOOR'
+            ELSE 'FORMAT_BELOW_FLOOR' END, DETAIL = {s}.format_refusal(p_format, floor);
+    END IF;
     INSERT INTO {s}.lane (lane, shape, state_format) VALUES (p_lane, p_shape, p_format) ON CONFLICT DO NOTHING;
     SELECT * INTO l FROM {s}.lane WHERE lane = p_lane FOR UPDATE;
     IF l.halted_reason IS NOT NULL THEN
@@ -33,8 +39,8 @@ BEGIN
     ELSIF l.control_seq > p_control_seq THEN
         RAISE EXCEPTION USING ERRCODE = 'DB003', MESSAGE = 'CONTROL_BEHIND', DETAIL = '{s}: needs ' || l.control_seq;
     END IF;
-    UPDATE {s}.lane SET epoch = greatest(l.epoch, p_above) + 1, token = p_token, shape = p_shape, unfinished = l.unfinished + 1,
-        lease_until = clock_timestamp() + p_lease_ms * interval '1 ms'
+    UPDATE {s}.lane SET epoch = greatest(l.epoch, p_above) + 1, token = p_token, shape = p_shape, state_format = p_format,
+        unfinished = l.unfinished + 1, lease_until = clock_timestamp() + p_lease_ms * interval '1 ms'
     WHERE lane = p_lane;
     RETURN QUERY SELECT greatest(l.epoch, p_above) + 1, l.out_seq, l.out_hash, l.published_offset, l.published_seq, l.published_hash,
         l.cursors, l.token, coalesce((extract(epoch FROM l.lease_until) * 1000000)::bigint, 0), l.quiet_until,

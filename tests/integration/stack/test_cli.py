@@ -8,16 +8,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from libs.client.cli import build
+from libs.ledger.database import migrate
 from libs.stack import processes
 from libs.stack.folders import Folder, home
 from libs.stack.report import load
 from libs.stack.scratch import scratch
+from libs.stack.where import database_of
+from tests.conftest import wait_for
 from tests.servers import Servers
 
 pytestmark = pytest.mark.integration
@@ -64,6 +68,19 @@ def test_what_runs_is_shown_and_stopped(folder: Folder, servers: Servers) -> Non
     assert deed("down") == "Stopped w1, gateway.\n"
     assert process.wait(WAIT_S) == 0
     assert processes.alive(folder.run) == []
+
+
+def test_a_service_is_found_in_the_database_of_the_shape_that_runs(
+    folder: Folder, servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert deed("format", "show", "budget", status=1).startswith("Nothing runs: `deed up`")
+    monkeypatch.delenv("DEED_POSTGRES_DSN", raising=False)
+    process = start(folder, replace(servers, postgres_dsn=""), "w1")
+    wait_for(migrate(database_of(folder, "budget"), ["budget"]))
+    assert deed("format", "show", "budget").startswith("budget writes state format 1.")
+    assert "gateway keeps no rows; these do: intake," in deed("format", "show", "gateway", status=1)
+    deed("down")
+    assert process.wait(WAIT_S) == 0
 
 
 def test_nothing_is_no_error(folder: Folder) -> None:

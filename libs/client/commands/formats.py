@@ -1,0 +1,88 @@
+"""deed format show, raise: which state format a service writes, and from when on the next one (lane_rules 25)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+
+from libs.client.tables import show as show_table
+from libs.stack.errors import StackError
+from libs.stack.folders import Folder, home
+from libs.stack.where import database_of
+
+if TYPE_CHECKING:
+    from libs.ledger.formats import Floor
+
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
+Service = Annotated[
+    str, typer.Argument(help="intake, validation, approval, budget, execution, outcome, control, status.")
+]
+HELP = """Which format the states of a service are written in.
+
+The database is that of the local system, or the one that DEED_DATABASE_URL names."""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    group = typer.Typer(help=HELP, no_args_is_help=True)
+    group.command("show")(show)
+    group.command("raise")(raise_)
+    app.add_typer(group, name="format")
+
+
+def show(service: Service, json: Json = False) -> None:
+    """Shows the format that is written, and what each running worker of the service writes."""
+    from libs.ledger.formats import look
+
+    _print(_asked(look(_database(service), service)), json)
+
+
+def raise_(
+    service: Service,
+    to: Annotated[
+        int, typer.Argument(metavar="FORMAT", min=1, help="As the waiting workers of the new release name it.")
+    ],
+    json: Json = False,
+) -> None:
+    """Lets the new release write its format. There is no way back.
+
+    Start the workers of the new release: they wait. Stop those of the old one, then raise. Refused while a running
+    worker does not understand the format, and when none does."""
+    from libs.ledger.formats import raise_floor
+
+    _print(_asked(raise_floor(_database(service), service, to)), json)
+
+
+def _database(service: str) -> str:
+    if given := os.environ.get("DEED_DATABASE_URL"):
+        return given
+    try:
+        return database_of(Folder(home()), service)
+    except StackError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+
+
+def _asked(question: Coroutine[Any, Any, Floor]) -> Floor:
+    from libs.ledger.formats import FormatRefused
+
+    try:
+        return asyncio.run(question)
+    except FormatRefused as error:
+        typer.echo(f"{error.code}: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+def _print(found: Floor, json: bool) -> None:
+    if json:
+        sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+        return
+    typer.echo(f"{found.service} writes state format {found.floor}.")
+    if found.workers:
+        show_table(("WORKER", "FORMAT"), [(worker.name, str(worker.state_format)) for worker in found.workers])

@@ -1,0 +1,33 @@
+"""Where the local system keeps the rows of a service."""
+
+from __future__ import annotations
+
+import os
+
+from libs.stack.databases import with_database
+from libs.stack.errors import StackError, StartFailed
+from libs.stack.folders import Folder
+from libs.stack.ports import Ports
+from libs.stack.postgres import NAME, Postgres
+from libs.stack.report import load
+from libs.stack.shapes import Plan
+from libs.stack.topics import DECIDERS
+
+
+def database_of(folder: Folder, service: str) -> str:
+    """The DSN of the database with the schema of this service, in the shape that runs. Raises StackError for a service
+    that keeps no rows, StartFailed when nothing runs: the rows may then be in the databases of either shape."""
+    report = load(folder)
+    if not report.lines:
+        raise StartFailed("Nothing runs: `deed up`, or name the database of the service in DEED_DATABASE_URL.")
+    rows = {row.name: row.database for row in Plan(report.shape).rows}
+    database = rows.get(service) or (rows["w1"] if service in DECIDERS else "")
+    if not database:
+        raise StackError(f"{service} keeps no rows; these do: {', '.join((*DECIDERS, 'control', 'status'))}.")
+    return with_database(os.environ.get("DEED_POSTGRES_DSN") or _own_server(folder), database)
+
+
+def _own_server(folder: Folder) -> str:
+    postgres = Postgres(folder, Ports(folder.ports))
+    postgres.port = next((line.ports[NAME] for line in load(folder).lines if line.name == NAME), 0)
+    return postgres.dsn
