@@ -39,7 +39,8 @@ class ClaimRefused:
 class Checked:
     """What the log holds. `anchors["service/topic"]`: (hash at the anchor's offset or None, log start). `tails`: what
     was asked for with `full`, and for every other output the records from the frontier's offset on. `kept[service]`:
-    outbox rows for comparison, by seq. `limits`: the largest record value of each topic, batch overhead taken off."""
+    outbox rows for comparison, by seq. `limits`: the largest record value of each topic, batch overhead taken off.
+    `unwritable`: outputs that the broker would not let us write to."""
 
     lane: int
     claim: int
@@ -48,6 +49,7 @@ class Checked:
     kept: Mapping[str, Mapping[int, OutRecord]]
     limits: Mapping[str, int]
     error: str = ""
+    unwritable: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

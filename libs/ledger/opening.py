@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from libs.ledger import watching
@@ -26,6 +27,8 @@ def on_answer(worker: Worker, answer: Claimed | ClaimRefused | Checked) -> None:
         _claimed(worker, lane, answer)
     elif isinstance(answer, ClaimRefused) and lane.phase is Phase.CLAIMING:
         _refused(worker, lane, answer)
+    elif isinstance(answer, Checked) and lane.phase in (Phase.CHECKING, Phase.OPEN) and answer.unwritable:
+        worker.fail(lane, "TOPIC_NOT_WRITABLE", _no_right(answer.unwritable))
     elif isinstance(answer, Checked) and lane.phase is Phase.CHECKING:
         _checked(worker, lane, answer)
     elif isinstance(answer, Checked) and lane.phase is Phase.OPEN:
@@ -131,6 +134,13 @@ def _checked(worker: Worker, lane: Lane, answer: Checked) -> None:
         worker.out.append(Check(lane.number, lane.claim, rows, lane.full_checked))
         return
     _open(worker, lane, answer, frontier)
+
+
+def _no_right(topics: Sequence[str]) -> str:
+    return (
+        f"the broker does not let this worker write to {', '.join(topics)}: grant its principal WRITE on the topic"
+        " (kafka-acls --add --operation Write), or take the ACL back that denies it"
+    )
 
 
 def _inputs_fit(worker: Worker, lane: Lane, answer: Checked, unread: list[str]) -> bool:

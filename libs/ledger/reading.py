@@ -15,6 +15,7 @@ from libs.ledger.batch import Hosted
 from libs.ledger.chain import event_hash
 from libs.ledger.codec import CodecError, frame
 from libs.ledger.protocol import Check, Checked, FetchFailed, Follow, OutRecord, Records, TailRecord
+from libs.ledger.rights import TOPIC_AUTHORIZATION_FAILED, unwritable
 from libs.ledger.service import Record
 from libs.runtime import kafka
 from libs.runtime.settings import KafkaSettings, StartRefused
@@ -147,6 +148,8 @@ class Checker:
             try:
                 seconds = self._settings.kafka_timeout_ms / 1000 * (6 if action.full else 1)
                 return await kafka.within(self._check(action), seconds)
+            except NotWritable as error:
+                return Checked(action.lane, action.claim, {}, {}, {}, {}, unwritable=error.topics)
             except (*AWAY, TopicUnfit) as error:
                 await self._drop()
                 return Checked(action.lane, action.claim, {}, {}, {}, {}, f"{type(error).__name__}: {error}")
@@ -196,20 +199,24 @@ class Checker:
             await kafka.stop(client, 1.0)
 
     async def _topic_limits(self) -> dict[str, int]:
-        """Largest value per output topic; refuses topics that are missing or would lose ledger events."""
+        """Largest value per topic; refuses outputs that we may not write to, and topics that are missing or would lose
+        ledger events. What was found good is believed for a while; a right taken away since then, the publish finds."""
         loop = asyncio.get_running_loop()
         if self._limits and loop.time() < self._limits_until:
             return self._limits
-        topics = sorted({s.writes for s in self._hosted.services if s.writes} | set(self._hosted.readers))
+        outputs = self._hosted.written
+        topics = sorted(outputs | set(self._hosted.readers))
         admin = AIOKafkaAdminClient(client_id=f"{self._name}/admin", **kafka.connection(self._settings))
         try:
             await admin.start()
+            if barred := await unwritable(admin, sorted(outputs)):
+                raise NotWritable(barred)
             asked = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in topics]
             limits: dict[str, int] = {}
             for answer in await admin.describe_configs(asked):
                 for code, text, _, topic, entries in answer.resources:
                     if code:
-                        raise TopicUnfit(f"topic {topic} cannot be described ({text or code}); create it: deed up")
+                        raise TopicUnfit(f"topic {topic} cannot be described ({text or code}); {_remedy(code)}")
                     limits[topic] = _fit(topic, {entry[0]: entry[1] for entry in entries})
         finally:
             await admin.close()
@@ -219,6 +226,18 @@ class Checker:
 
 class TopicUnfit(Exception):
     """A topic is missing, or has settings under which ledger events would be lost."""
+
+
+class NotWritable(Exception):
+    """These outputs would refuse what we decide."""
+
+    def __init__(self, topics: tuple[str, ...]) -> None:
+        super().__init__(", ".join(topics))
+        self.topics = topics
+
+
+def _remedy(code: int) -> str:
+    return "grant DESCRIBE_CONFIGS on it" if code == TOPIC_AUTHORIZATION_FAILED else "create it: deed up"
 
 
 def _fit(topic: str, settings: Mapping[str, str]) -> int:

@@ -57,9 +57,11 @@ class Kafka:
 
     name = NAME
 
-    def __init__(self, folder: Folder, ports: Ports, options: Callable[[], tuple[str, ...]] = tuple) -> None:
-        """`options`: further options of the JVM, asked for at each start."""
-        self._options = options
+    def __init__(
+        self, folder: Folder, ports: Ports, options: Callable[[], tuple[str, ...]] = tuple, settings: str = ""
+    ) -> None:
+        """`options`: further options of the JVM, asked for at each start. `settings`: further lines of properties."""
+        self._options, self._settings = options, settings
         self._folder = folder
         self._ports = ports
         self.child = Child(NAME, folder.run, folder.logs / "kafka.log")
@@ -84,7 +86,7 @@ class Kafka:
         # Once it has run, clients know its port: a broker that comes back insists on it.
         self.port = self.port or self._ports.get("kafka")
         text = PROPERTIES.format(port=self.port, controller_port=self._ports.get("kafka-controller"))
-        self._properties.write_text(text)
+        self._properties.write_text(text + self._settings)
         java = [jars.java(), "-Xmx512m", "-XX:+UseSerialGC", "-Djava.awt.headless=true", *self._options()]
         command = [*java, f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.xml').as_uri()}"]
         env = {**os.environ, "CLASSPATH": jars.classpath()}

@@ -254,6 +254,8 @@ class Shell:
             tails: dict[str, list[TailRecord]] = {}
             kept = {}
             log, hosted = self.world.log, self.worker.hosted
+            if barred := sorted(self.world.barred & hosted.written):
+                return Checked(action.lane, action.claim, {}, {}, {}, {}, unwritable=barred)
             for service in hosted.services:
                 row = action.rows[service.name]
                 for topic in service.reads + service.commands:

@@ -70,6 +70,7 @@ class World:
         self.alarms: list[tuple[str, str]] = []
         self.pause_chance = 0.0
         self.effects_max = {"READ_ONLY": 4, "OPAQUE": 2}
+        self.barred: frozenset[str] = frozenset()  # topics that the broker lets nobody write to
         self._caused: set[tuple[str, str, int, int, str]] = set()
         self.strict = True  # tests that break something on purpose turn the invariants off
         self.switching = False  # the shape is about to change: nothing is started
