@@ -7,6 +7,7 @@ compiler nothing is lost but that.
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import sysconfig
@@ -25,8 +26,11 @@ def digest() -> str:
 
 
 def clean(shared: Path) -> None:
-    """Remove what an earlier run has made."""
-    for path in (*FOLDER.glob("avro.*.so"), *FOLDER.glob("records.*.so"), *shared.glob("deedbook_codec_*.so")):
+    """Remove what an earlier run for this checkout has made; others may use the same environment."""
+    for path in (*FOLDER.glob("avro.*.so"), *FOLDER.glob("records.*.so")):
+        for name in set(re.findall(rb"deedbook_codec_[0-9a-f]{12}", path.read_bytes())):
+            for part in shared.glob(f"{name.decode()}*.so"):
+                part.unlink()
         path.unlink()
 
 

@@ -4,9 +4,11 @@ is the name of each file. A path also covers everything below it."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+Tree = dict[str, Any]  # of trees, by step
+END = ""  # no step is empty: a rule ends here
 PATH = re.compile(r"(\*|[A-Za-z0-9_-]+)(\.(\*|[A-Za-z0-9_-]+))*")
 
 
@@ -40,10 +42,23 @@ def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
             yield path
 
 
-def covers(rule: str, keys: tuple[str, ...]) -> bool:
-    """Do the keys lead to the rule's path, or below it?"""
-    wanted = rule.split(".")
-    return len(wanted) <= len(keys) and all(w in ("*", key) for w, key in zip(wanted, keys, strict=False))
+def cover(rules: Sequence[str]) -> Callable[[tuple[str, ...]], bool]:
+    """A test of keys: do they lead to the path of one of the rules, or below it? Arguments may have thousands of
+    fields, so the rules are made a tree once."""
+    tree: Tree = {}
+    for rule in rules:
+        node = tree
+        for step in rule.split("."):
+            node = node.setdefault(step, {})
+        node[END] = {}
+    return lambda keys: _leads(tree, keys)
+
+
+def _leads(node: Tree, keys: tuple[str, ...]) -> bool:
+    if END in node:
+        return True
+    below = (node.get(keys[0]), node.get("*")) if keys and node else ()
+    return any(child is not None and _leads(child, keys[1:]) for child in below)
 
 
 def _children(item: dict[str, Any], step: str) -> list[Any]:

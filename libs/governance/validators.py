@@ -12,7 +12,7 @@ import msgspec
 
 from libs.contracts.events import EffectKind, EvidenceKind, Verdict
 from libs.governance.control import ControlView, Tool
-from libs.governance.paths import covers, leaves
+from libs.governance.paths import cover, leaves
 from libs.governance.policy import PolicySnapshot, tool_matches
 from libs.governance.redact import parse_canonical
 from libs.governance.subject import Subject, target_of
@@ -96,10 +96,11 @@ def compliance(subject: Subject, ground: Ground) -> Iterator[Finding]:
         return
     fields = sorted({keys for keys in leaves(parse_canonical(subject.arguments)) if keys})
     for rule in rules:
+        denied, allowed = cover(rule.deny), cover(rule.allow) if rule.allow is not None else None
         for keys in fields:
-            if any(covers(path, keys) for path in rule.deny):
+            if denied(keys):
                 yield _block("FIELD_DENIED", "the policy denies this field", ".".join(keys))
-            elif rule.allow is not None and not any(covers(path, keys) for path in rule.allow):
+            elif allowed is not None and not allowed(keys):
                 yield _block("FIELD_NOT_ALLOWED", "the policy does not allow this field", ".".join(keys))
 
 

@@ -20,7 +20,7 @@ class Limits:
     lease_ms: int = 5_000
     margin_ms: int = 500  # the lease counts as over this much earlier
     batch_max: int = 256  # inputs in a round, over all lanes
-    batch_bytes_max: int = 8 << 20  # bytes of records in a round, per lane
+    batch_bytes_max: int = 1 << 20  # bytes of records in a round, over all lanes: nothing else is done meanwhile
     queue_max: int = 4_000  # fetched records that wait, per lane and topic
     sides_max: int = 1_000  # forwards and dead letters not yet on the log, per lane and service
     effects_max: Mapping[str, int] = field(default_factory=lambda: dict(EFFECTS_MAX))

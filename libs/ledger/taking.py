@@ -22,7 +22,7 @@ def take(worker: Worker) -> Takens:
     share = max(1, worker.batch_limit // max(1, len(ready)))
     takens: Takens = {}
     for lane in ready:
-        offered = _offer(worker, lane, share)
+        offered = _offer(worker, lane, share, worker.limits.batch_bytes_max // len(ready))
         taken = Taken(offered.direct, prepare(worker, lane, offered.raw))
         if lane.phase is Phase.OPEN and (taken.direct or taken.records):
             takens[lane.number] = _hold(lane, taken)
@@ -39,7 +39,7 @@ def take_carefully(worker: Worker) -> tuple[Takens, careful.Mark | None] | None:
     marked = [lane for lane in wary if lane.care.marked]
     worker.careful_turn = bool(marked) or (bool(wary) and not worker.careful_turn)
     for lane in (marked or wary) if worker.careful_turn else ():
-        taken, mark = careful.pick(lane.care, _offer(worker, lane, worker.batch_limit))
+        taken, mark = careful.pick(lane.care, _offer(worker, lane, worker.batch_limit, worker.limits.batch_bytes_max))
         if lane.phase is Phase.OPEN and (taken.direct or taken.raw):
             if mark is None:
                 taken.records = _unprepared(worker, taken.raw)
@@ -69,7 +69,7 @@ def must_flush(worker: Worker, lane: Lane) -> bool:
     return lane.draining or worker.boot_ms - lane.dirty_since_ms >= worker.limits.flush_ms
 
 
-def _offer(worker: Worker, lane: Lane, limit: int) -> Taken:
+def _offer(worker: Worker, lane: Lane, limit: int, bytes_max: int) -> Taken:
     """While hosted readers are behind a topic of ours, nothing but that topic is taken (rule 22)."""
     direct = [] if lane.behind else lane.direct.first(max(1, limit // 2) if lane.queue else limit)
     raw: list[Record] = []
@@ -78,7 +78,7 @@ def _offer(worker: Worker, lane: Lane, limit: int) -> Taken:
         for _, records in lane.queue.shares(max(1, limit - len(direct)), lane.behind or None):
             for record in records:
                 size += len(record.value)
-                if not raw or size <= worker.limits.batch_bytes_max:
+                if not raw or size <= bytes_max:
                     raw.append(record)
     return Taken(direct, raw=_admitted(worker, lane, raw))
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from libs.governance.paths import covers, leaves, select, select_text
+from libs.governance.paths import cover, leaves, select, select_text
 from libs.governance.redact import DISPLAY_MAX, HIDDEN, display, literal_secrets
 
 
@@ -80,7 +80,10 @@ def test_paths_lead_into_arrays_without_naming_them() -> None:
 def test_leaves_and_covers_agree_and_a_dot_in_a_key_is_no_step() -> None:
     found = set(leaves({"a": {"b": [{"c": 1}, 2]}, "a.b": 3, "e": {}}))
     assert found == {("a", "b", "c"), ("a", "b"), ("a.b",), ("e",)}
-    assert covers("a.b", ("a", "b", "c"))
-    assert covers("*.b", ("a", "b"))
-    assert not covers("a.b", ("a.b",))
-    assert not covers("a.b.c", ("a", "b"))
+    assert cover(["a.b"])(("a", "b", "c"))
+    assert cover(["x", "*.b"])(("a", "b"))
+    assert cover(["a.c", "*.b"])(("a", "b"))
+    assert not cover(["a.b"])(("a.b",))
+    assert not cover(["a.b.c"])(("a", "b"))
+    assert not cover([])(("a",))
+    assert not cover(["a"])(("", "a"))
