@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from libs.contracts.errors import CodecError
-from libs.contracts.events import Actor, CommandRejected, Envelope, Principal
+from libs.contracts.events import Actor, CancelRequested, CommandRejected, Envelope, Principal
 from libs.governance.identity import submission_id
 from libs.ledger.codec import decode_message
 from libs.ledger.partition import lane_of
@@ -27,7 +27,7 @@ class Unreadable(msgspec.Struct, frozen=True):
 
 class CancelMark(msgspec.Struct, frozen=True):
     """A cancellation that was noted. It may be noted before the intent is known here, so whether it was given by
-    someone who may give it is looked at when both are there."""
+    someone who may give it is looked at when both are there; until then those of strangers stand beside it."""
 
     command_id: bytes
     by: str
@@ -39,6 +39,27 @@ class CancelMark(msgspec.Struct, frozen=True):
     def applies(self, tenant: str, account: str, requester: str) -> bool:
         """May who gave it cancel this intent?"""
         return self.tenant == tenant and (not account or self.account == account or self.by == requester)
+
+
+Marks = tuple[CancelMark, ...]  # in the order in which they were noted
+
+
+def noted(marks: Marks, body: CancelRequested, envelope: Envelope) -> Marks:
+    """The marks with one more."""
+    mark = CancelMark(body.command_id, body.by, body.reason, envelope.tenant, envelope.account, envelope.occurred_at)
+    return (*marks, mark)
+
+
+def without(marks: Marks, command_id: bytes) -> Marks:
+    """The marks but that of this command; the same object if it has none."""
+    if all(mark.command_id != command_id for mark in marks):
+        return marks
+    return tuple(mark for mark in marks if mark.command_id != command_id)
+
+
+def that_counts(marks: Marks, tenant: str, account: str, requester: str) -> CancelMark | None:
+    """The first of those who may cancel this intent."""
+    return next((mark for mark in marks if mark.applies(tenant, account, requester)), None)
 
 
 def read_command(record: Record, world: World, types: tuple[type[Any], ...], buries: bool = False) -> Prepared:

@@ -24,7 +24,7 @@ from libs.contracts.events import (
     Vote,
     WithdrawApproval,
 )
-from libs.governance.commands import actor_of, may_see, read_command, reject, reject_unknown
+from libs.governance.commands import actor_of, may_see, read_command, reject, reject_unknown, that_counts
 from libs.ledger.service import Command, Decision, Due, Event, Fact, Input, Prepared, Record, World
 from services.approval.state import HEEDS, INITIAL, ApprovalState, Phase, Terms, evolve, owner, waits
 
@@ -71,8 +71,9 @@ def _request(body: IntentAllowed, state: ApprovalState, terms: Terms, now_at: in
 
 
 def _cancelled(state: ApprovalState) -> list[Decision]:
-    mark, terms = state.cancel, state.terms
-    if mark is None or terms is None or not mark.applies(state.tenant, state.account, terms.requester):
+    terms = state.terms
+    mark = that_counts(state.cancels, state.tenant, state.account, terms.requester) if terms else None
+    if mark is None:
         return []
     return [Event(ApprovalCancelled(mark.by, mark.reason, mark.command_id))]
 

@@ -29,7 +29,7 @@ from libs.contracts.events import (
     IntentAllowed,
     Vote,
 )
-from libs.governance.commands import CancelMark, remember
+from libs.governance.commands import Marks, noted, remember, without
 from libs.ledger.service import Fact, Waiting, WaitKind
 
 OWN = "ledger.approval"
@@ -70,7 +70,7 @@ class ApprovalState(msgspec.Struct, frozen=True, omit_defaults=True):
     trace_parent: str = ""
     terms: Terms | None = None
     approvers: tuple[str, ...] = ()
-    cancel: CancelMark | None = None
+    cancels: Marks = ()
     used: bool = False
     ended: bool = False
     seen: tuple[bytes, ...] = ()
@@ -133,13 +133,13 @@ def _moved(phase: Phase) -> Callable[[ApprovalState, Fact, Any], ApprovalState]:
         state = msgspec.structs.replace(state, phase=phase)
         if _is_open(state):
             return state
-        return msgspec.structs.replace(state, terms=None, approvers=(), cancel=None)
+        return msgspec.structs.replace(state, terms=None, approvers=(), cancels=())
 
     return change
 
 
 def _granted(state: ApprovalState, fact: Fact, body: ApprovalGranted) -> ApprovalState:
-    return msgspec.structs.replace(state, phase=Phase.GRANTED, approvers=body.approvers, cancel=None)
+    return msgspec.structs.replace(state, phase=Phase.GRANTED, approvers=body.approvers, cancels=())
 
 
 def _voted(state: ApprovalState, fact: Fact, body: ApprovalVoted) -> ApprovalState:
@@ -151,16 +151,13 @@ def _voted(state: ApprovalState, fact: Fact, body: ApprovalVoted) -> ApprovalSta
 def _cancel_noted(state: ApprovalState, fact: Fact, body: CancelRequested) -> ApprovalState:
     if state.phase not in (Phase.NONE, Phase.REQUESTED):
         return state
-    envelope = fact.envelope
-    mark = CancelMark(body.command_id, body.by, body.reason, envelope.tenant, envelope.account, envelope.occurred_at)
-    return msgspec.structs.replace(state, cancel=mark)
+    return msgspec.structs.replace(state, cancels=noted(state.cancels, body, fact.envelope))
 
 
 def _rejected(state: ApprovalState, fact: Fact, body: CommandRejected) -> ApprovalState:
     """Execution found that a cancellation it had noted was nobody's to give."""
-    if state.cancel is None or state.cancel.command_id != body.command_id:
-        return state
-    return msgspec.structs.replace(state, cancel=None)
+    left = without(state.cancels, body.command_id)
+    return state if left is state.cancels else msgspec.structs.replace(state, cancels=left)
 
 
 def _dispatched(state: ApprovalState, fact: Fact, body: ExecutionDispatched) -> ApprovalState:

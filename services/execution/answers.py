@@ -82,8 +82,8 @@ def on_stopped(item: Stopped, state: ExecutionState) -> list[Decision]:
     if item.code == "EXPIRED":
         return [Event(ExecutionExpired(item.attempt, item.reason, True))]
     by = "execution"
-    if item.code == "CANCELLED" and state.cancel is not None:
-        by = state.cancel.by
+    if item.code == "CANCELLED" and (mark := state.cancelled_by):
+        by = mark.by
     elif item.code == "APPROVAL_WITHDRAWN" and state.consent is not None:
         by = state.consent.withdrawn_by
     return [Event(ExecutionCancelled(item.attempt, item.code, item.reason, by, True))]

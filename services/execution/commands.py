@@ -19,8 +19,9 @@ from libs.contracts.events import (
 from libs.governance.commands import UNKNOWN, CancelMark, actor_of, may_see, reject, reject_unknown
 from libs.ledger.service import Command, Decision, Event, World
 from services.execution.answers import on_answer
-from services.execution.state import ExecutionState, Phase
+from services.execution.state import EARLY_MAX, EARLY_OF_TENANT_MAX, ExecutionState, Phase
 
+_REQUESTED = ("ALREADY_REQUESTED", "it is being cancelled already")
 RESOLVING_ROLES = ("resolver", "operator")
 Answered = tuple[list[Decision], ExecutionState]
 
@@ -39,8 +40,20 @@ def on_command(command: Command, state: ExecutionState, world: World) -> Answere
             return [], state
 
 
-def reject_stranger(mark: CancelMark) -> Event:
-    """A noted cancellation turned out to be about no intent, or about somebody else's."""
+def reject_others(state: ExecutionState) -> list[Event]:
+    """The intent is known now, and of the cancellations that waited for it at most one counts."""
+    chosen, subject = state.cancelled_by, state.subject
+    found = []
+    for mark in state.cancels:
+        if subject is None or not mark.applies(state.tenant, state.account, subject.actor):
+            found.append(reject_early(mark))
+        elif mark is not chosen:
+            found.append(Event(CommandRejected(mark.command_id, Cancel.__name__, *_REQUESTED)))
+    return found
+
+
+def reject_early(mark: CancelMark) -> Event:
+    """A noted cancellation turned out to be about no intent, or about somebody else's; nobody can tell which."""
     rejected = CommandRejected(mark.command_id, Cancel.__name__, UNKNOWN, "there is no such intent")
     return Event(rejected, tenant=mark.tenant, account="", trace_parent="")
 
@@ -50,19 +63,29 @@ def reject_stranger(mark: CancelMark) -> Event:
 
 def _cancel(command: Command, body: Cancel, state: ExecutionState, world: World) -> Answered:
     who = body.principal
-    noted = CancelRequested(body.command_id, who.subject, body.reason)
+    if any(mark.command_id == body.command_id for mark in state.cancels):
+        return [], state
     if not state.known:
-        if state.cancel is not None:
-            return [reject_unknown(command)], state
-        # It may have overtaken its intent: note it and wait a while. Whether it is the intent's own is seen then.
-        account = who.accounts[0] if len(who.accounts) == 1 else ""
-        return [Event(noted, actor_of(who), who.tenant, account, "")], state
+        return _cancel_early(body, command, state), state
     if not may_see(who, state.tenant, state.account):
         return [reject_unknown(command)], state
     if refusal := _may_not_cancel(state):
         return [reject(command, *refusal)], state
     mark = CancelMark(body.command_id, who.subject, body.reason, state.tenant, state.account, world.now_at)
-    return [Event(noted, actor_of(who))], msgspec.structs.replace(state, cancel=mark)
+    noted = CancelRequested(body.command_id, who.subject, body.reason)
+    return [Event(noted, actor_of(who))], msgspec.structs.replace(state, cancels=(*state.cancels, mark))
+
+
+def _cancel_early(body: Cancel, command: Command, state: ExecutionState) -> list[Decision]:
+    """It may have overtaken its intent: note it and wait a while. Whether it is the intent's own is seen then, so it
+    must not matter who else has guessed the id."""
+    who = body.principal
+    account = who.accounts[0] if len(who.accounts) == 1 else ""
+    theirs = [(mark.by, mark.account) for mark in state.cancels if mark.tenant == who.tenant]
+    full = len(theirs) >= EARLY_OF_TENANT_MAX or len(state.cancels) >= EARLY_MAX
+    if full or (who.subject, account) in theirs:
+        return [reject_unknown(command)]
+    return [Event(CancelRequested(body.command_id, who.subject, body.reason), actor_of(who), who.tenant, account, "")]
 
 
 def _may_not_cancel(state: ExecutionState) -> tuple[str, str] | None:
@@ -71,7 +94,7 @@ def _may_not_cancel(state: ExecutionState) -> tuple[str, str] | None:
     if state.phase is Phase.IN_DOUBT:
         return "IN_DOUBT", "the tool may have acted; only finding out ends a doubt"
     if state.cancelled_by is not None:
-        return "ALREADY_REQUESTED", "it is being cancelled already"
+        return _REQUESTED
     return None
 
 

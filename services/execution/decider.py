@@ -38,7 +38,7 @@ from libs.ledger.service import (
     World,
 )
 from services.execution.answers import on_answer, on_recover, on_stopped
-from services.execution.commands import on_command, reject_stranger
+from services.execution.commands import on_command, reject_early, reject_others
 from services.execution.facts import HEEDS, evolve
 from services.execution.state import COMMAND_WAIT, INITIAL, ExecutionState, Phase, Terms, owner, react, waits
 
@@ -72,16 +72,15 @@ def prepare(record: Record, world: World) -> Prepared:
 
 
 def _on_fact(fact: Fact, state: ExecutionState, world: World) -> list[Decision]:
-    stranger = isinstance(fact.body, IntentAccepted) and state.cancel is not None and state.cancelled_by is None
-    refused: list[Decision] = [reject_stranger(state.cancel)] if stranger and state.cancel else []
-    return refused + _advance(state, world)
+    if not isinstance(fact.body, IntentAccepted):
+        return _advance(state, world)
+    return [*reject_others(state), *_advance(state, world)]
 
 
 def _on_due(state: ExecutionState, world: World) -> list[Decision]:
-    mark = state.cancel
-    if mark is not None and not state.known and world.now_at >= mark.noted_at + COMMAND_WAIT:
-        return [reject_stranger(mark)]
-    return _advance(state, world)
+    if state.known:
+        return _advance(state, world)
+    return [reject_early(mark) for mark in state.cancels if world.now_at >= mark.noted_at + COMMAND_WAIT]
 
 
 def _on_command(command: Command, state: ExecutionState, world: World) -> list[Decision]:

@@ -34,7 +34,7 @@ from libs.contracts.events import (
     IntentBlocked,
     LateAnswerRecorded,
 )
-from libs.governance.commands import CancelMark, remember
+from libs.governance.commands import noted, remember, without
 from libs.governance.subject import subject_of
 from libs.ledger.service import Fact
 from services.execution.state import Call, Consent, ExecutionState, Phase, Terms
@@ -104,16 +104,13 @@ def _closed_elsewhere(state: ExecutionState, fact: Fact, body: Any) -> Execution
 def _cancel_noted(state: ExecutionState, fact: Fact, body: CancelRequested) -> ExecutionState:
     if not state.open:
         return state
-    envelope = fact.envelope
-    mark = CancelMark(body.command_id, body.by, body.reason, envelope.tenant, envelope.account, envelope.occurred_at)
-    return msgspec.structs.replace(state, cancel=mark)
+    return msgspec.structs.replace(state, cancels=noted(state.cancels, body, fact.envelope))
 
 
 def _rejected(state: ExecutionState, fact: Fact, body: CommandRejected) -> ExecutionState:
     """Own refusals. One of a cancellation that had been noted takes it back."""
-    if fact.topic != OWN or state.cancel is None or state.cancel.command_id != body.command_id:
-        return state
-    return msgspec.structs.replace(state, cancel=None)
+    left = without(state.cancels, body.command_id) if fact.topic == OWN else state.cancels
+    return state if left is state.cancels else msgspec.structs.replace(state, cancels=left)
 
 
 def _dispatched(state: ExecutionState, fact: Fact, body: ExecutionDispatched) -> ExecutionState:

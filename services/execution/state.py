@@ -15,11 +15,13 @@ from enum import StrEnum
 import msgspec
 
 from libs.contracts.events import CostClass, EffectClass, EffectKind
-from libs.governance.commands import CancelMark
+from libs.governance.commands import CancelMark, Marks, that_counts
 from libs.governance.subject import Subject
 from libs.ledger.service import Effect, Waiting, WaitKind
 
 COMMAND_WAIT = 30_000_000  # microseconds that a cancellation waits for an intent that is not known yet
+EARLY_MAX = 32  # cancellations that wait for one intent
+EARLY_OF_TENANT_MAX = 4  # of them from one tenant, so that no stranger leaves no room for the owner's
 
 
 class Phase(StrEnum):
@@ -66,7 +68,8 @@ class Call(msgspec.Struct, frozen=True):
 
 
 class ExecutionState(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One deed. `attempt`: the last that was dispatched. `applied`, `cost_micros`: how it ended, by the last word."""
+    """One deed. `attempt`: the last that was dispatched. `applied`, `cost_micros`: how it ended, by the last word.
+    `cancels`: before the intent is known, whoever may turn out to be its owner; then the one that counts."""
 
     phase: Phase = Phase.OPEN
     tenant: str = ""
@@ -76,7 +79,7 @@ class ExecutionState(msgspec.Struct, frozen=True, omit_defaults=True):
     terms: Terms | None = None
     consent: Consent | None = None
     reservation_id: bytes | None = None
-    cancel: CancelMark | None = None
+    cancels: Marks = ()
     call: Call | None = None
     attempt: int = 0
     retry_at: int = 0
@@ -113,10 +116,9 @@ class ExecutionState(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def cancelled_by(self) -> CancelMark | None:
         """The cancellation that counts."""
-        mark, subject = self.cancel, self.subject
-        if mark is None or subject is None or not mark.applies(self.tenant, self.account, subject.actor):
+        if not self.cancels or self.subject is None:
             return None
-        return mark
+        return that_counts(self.cancels, self.tenant, self.account, self.subject.actor)
 
     @property
     def deadline_at(self) -> int:
@@ -147,8 +149,9 @@ def waits(state: ExecutionState) -> Waiting | None:
         if state.phase is Phase.RETRY:
             return Waiting(WaitKind.READY, state.attempt, state.retry_at, why="the next attempt")
         return Waiting(WaitKind.READY, state.attempt, state.deadline_at, why="its turn")
-    if state.cancel is not None and not state.known:
-        return Waiting(WaitKind.TIMER, due_at=state.cancel.noted_at + COMMAND_WAIT, why="the intent to cancel")
+    if state.cancels and not state.known:
+        due_at = min(mark.noted_at for mark in state.cancels) + COMMAND_WAIT
+        return Waiting(WaitKind.TIMER, due_at=due_at, why="the intent to cancel")
     return None
 
 

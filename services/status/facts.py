@@ -45,7 +45,8 @@ from libs.contracts.events import (
 )
 from libs.ledger.service import Fact, Input, World
 from services.status import attempts
-from services.status.timeline import STAGES, Entry, Timeline, added, entry_of, moved, reached
+from services.status.counting import counted, is_new
+from services.status.timeline import STAGES, reached
 from services.status.view import (
     RESERVED,
     ApprovalView,
@@ -77,15 +78,12 @@ def decide(item: Input, state: IntentView, world: World) -> list[Any]:
 def evolve(view: IntentView, fact: Fact) -> IntentView:
     """The view after one more fact. One that was folded already, or is about no intent, leaves no trace."""
     body, envelope, kind = fact.body, fact.envelope, type(fact.body)
-    positions = moved(view.positions, fact.topic, envelope.seq)
-    if positions is None or kind is SubmissionRejected:
+    if kind is SubmissionRejected or not is_new(view, fact.topic, envelope.seq):
         return view
     if kind is CommandRejected and body.command_id == envelope.intent_id:
         return view
     at = envelope.occurred_at
-    fields: Fields = {"positions": positions, "version": view.version + 1}
-    if at > view.updated_at:
-        fields["updated_at"] = at
+    fields: Fields = {}
     if kind in STAGES:
         fields["stages"] = reached(view.stages, STAGES[kind], at)
     if kind in _ENDINGS:
@@ -98,27 +96,8 @@ def evolve(view: IntentView, fact: Fact) -> IntentView:
         standing = rank(body)
         if standing.rank > view.standing.rank:
             fields["standing"] = standing
-    if kind is not ProgressReported:
-        fields |= _recorded(view, entry_of(fact), fields.get("tenant") or view.tenant)
+    fields |= counted(view, fact, fields.get("tenant") or view.tenant)
     return msgspec.structs.replace(view, **fields)
-
-
-def _recorded(view: IntentView, entry: Entry, tenant: str) -> Fields:
-    """The timeline with one more entry. Who cancels an intent before it is known may be a stranger: until the tenant
-    is known, entries are kept apart by the tenant that they name, and then only the intent's own are taken."""
-    if not tenant:
-        mine = view.early.get(entry.tenant, Timeline())
-        return {"early": dict(sorted({**view.early, entry.tenant: added(mine, [entry])}.items()))}
-    timeline = Timeline(view.entries, view.dropped)
-    fields: Fields = {}
-    if view.early:
-        for name in ("", tenant):
-            waited = view.early.get(name, Timeline())
-            timeline = added(timeline, waited.entries, waited.dropped)
-        fields["early"] = {}
-    if entry.tenant in ("", tenant):
-        timeline = added(timeline, [entry])
-    return fields | {"entries": timeline.entries, "dropped": timeline.dropped}
 
 
 # -- intake, validation

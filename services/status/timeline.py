@@ -90,16 +90,10 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     control_seq: int
 
 
-class Timeline(msgspec.Struct, frozen=True, array_like=True):
-    """The first and the last entries, and how many between them were `dropped`."""
-
-    entries: tuple[Entry, ...] = ()
-    dropped: int = 0
-
-
-def added(timeline: Timeline, new: Iterable[Entry], dropped: int = 0) -> Timeline:
-    """The timeline with more entries. Which of them are kept does not depend on the order they come in."""
-    entries = list(timeline.entries)
+def added(before: Iterable[Entry], new: Iterable[Entry], dropped: int) -> tuple[tuple[Entry, ...], int]:
+    """The timeline with more entries, of which the first and the last are kept; and how many were dropped by now. Which
+    of them are kept does not depend on the order they come in."""
+    entries = list(before)
     for entry in new:
         if entries and entry.at <= entries[-1].at and _place(entry) < _place(entries[-1]):
             insort(entries, entry, key=_place)
@@ -108,15 +102,15 @@ def added(timeline: Timeline, new: Iterable[Entry], dropped: int = 0) -> Timelin
     over = len(entries) - FIRST_ENTRIES - LAST_ENTRIES
     if over > 0:
         del entries[FIRST_ENTRIES : FIRST_ENTRIES + over]
-    return Timeline(tuple(entries), timeline.dropped + dropped + max(over, 0))
+    return tuple(entries), dropped + max(over, 0)
 
 
-def moved(positions: tuple[tuple[str, int], ...], topic: str, seq: int) -> tuple[tuple[str, int], ...] | None:
-    """The positions with one more; None = it is no topic of ours, or this far was read before."""
+def moved(positions: tuple[tuple[str, int], ...], topic: str, seq: int) -> tuple[tuple[str, int], ...]:
+    """The positions with one more; the farthest counts."""
     for n, (name, read) in enumerate(positions):
         if name == topic:
-            return (*positions[:n], (topic, seq), *positions[n + 1 :]) if seq > read else None
-    return tuple(sorted((*positions, (topic, seq)))) if topic in TOPICS else None
+            return (*positions[:n], (topic, seq), *positions[n + 1 :]) if seq > read else positions
+    return tuple(sorted((*positions, (topic, seq))))
 
 
 def reached(stages: tuple[tuple[str, int], ...], stage: str, at: int) -> tuple[tuple[str, int], ...]:

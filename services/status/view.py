@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from libs.contracts.events import ChokePoint, EffectClass, FailureCategory, ObjectRef, Verdict, Vote
-from services.status.timeline import Entry, Timeline
+from services.status.timeline import Entry
 
 __all__ = [
     "INITIAL",
@@ -28,6 +28,7 @@ __all__ = [
     "Progress",
     "Standing",
     "State",
+    "Tally",
     "Try",
     "TryStatus",
     "error_category",
@@ -160,9 +161,20 @@ class Progress(msgspec.Struct, frozen=True, array_like=True, gc=False):
     at: int
 
 
+class Tally(msgspec.Struct, frozen=True, array_like=True):
+    """Of facts: how many, the last time, (topic, seq) of the last ones, and the timeline."""
+
+    version: int = 0
+    updated_at: int = 0
+    positions: tuple[tuple[str, int], ...] = ()
+    entries: tuple[Entry, ...] = ()
+    dropped: int = 0
+
+
 class IntentView(msgspec.Struct, frozen=True, omit_defaults=True):
     """One intent. `version` counts its facts; `stages` are (name, reached at); `positions` are (topic, seq) up to which
-    this is right. `tenant` "" = not accepted yet, so nobody may see it.
+    this is right. `tenant` "" = not accepted yet, so nobody may see it. Facts that name another tenant do not count
+    (`counting.py`): `foreign` says how far they were read.
 
     Money: `set_aside_micros` is what was reserved, `reserved_micros` what of it is still held; `settled_micros`,
     `released_micros` and `corrected_micros` are None until they happen; `cost_micros` is the outcome's."""
@@ -205,7 +217,8 @@ class IntentView(msgspec.Struct, frozen=True, omit_defaults=True):
     positions: tuple[tuple[str, int], ...] = ()
     entries: tuple[Entry, ...] = ()
     dropped: int = 0
-    early: Mapping[str, Timeline] = {}  # entries by tenant, until it is known whose intent it is
+    foreign: tuple[tuple[str, int], ...] = ()
+    early: Mapping[str, Tally] = {}  # by the tenant that each fact names, until it is known whose intent it is
 
 
 INITIAL = IntentView()

@@ -186,10 +186,21 @@ def test_a_strangers_early_cancellation_is_void() -> None:
     submit(at)
     at.run(lambda queues: queues[-1])
     assert at.state("approval", KEY).phase is Phase.REQUESTED
-    assert at.state("approval", KEY).cancel is None
+    assert at.state("approval", KEY).cancels == ()
     at.command(vote(at, ALICE))
     at.run()
     assert at.last(e.ExecutionDispatched).attempt == 1
+
+
+def test_a_stranger_beside_the_owner_does_not_keep_a_request_open() -> None:
+    for strangers_first in (True, False):
+        at = whole_desk(standard_control(policy(approvals=[HUMAN_RULE])))
+        for who in (EVE, AGENT) if strangers_first else (AGENT, EVE):
+            at.command(cancel(who))
+        submit(at)
+        at.run()
+        assert at.names(KEY, "ledger.approval") == ["ApprovalRequested", "ApprovalCancelled"]
+        assert at.last(e.ApprovalCancelled).by == AGENT.subject
 
 
 @pytest.mark.parametrize("who", [ALICE, OLGA])

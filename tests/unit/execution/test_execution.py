@@ -322,12 +322,6 @@ def test_an_early_cancellation_counts_if_it_is_its_givers(who: e.Principal, acco
     assert ("CommandRejected" in at.names()) is not counts
 
 
-def test_a_second_early_cancellation_is_refused() -> None:
-    at = desk()
-    at.command(cancel(EVE))
-    assert code_of(at.command(cancel())) == "UNKNOWN_INTENT"
-
-
 @pytest.mark.parametrize("who", [EVE, changed(ALICE, accounts=())])
 def test_a_stranger_cannot_tell_a_foreign_intent_from_none(who: e.Principal) -> None:
     at = ready()

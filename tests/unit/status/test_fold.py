@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from libs.contracts import events as e
 from libs.ledger.service import Fact
+from services.status.adapters.wire import show
 from services.status.service import SERVICE
 from services.status.timeline import FIRST_ENTRIES, LAST_ENTRIES, TOPICS
 from services.status.view import INITIAL, IntentView, State, error_category, index, is_overdue, waiting
@@ -124,4 +125,19 @@ def test_a_stranger_who_was_faster_than_the_intent_is_not_seen() -> None:
         ("IntentAccepted", "someone"),
         ("CancelRequested", "olga"),
     ]
-    assert view.version == 3
+    alone = Ledger().say("intake", ACCEPTED)
+    alone.facts.append(ledger.facts[-1])
+    assert view.version == alone.view.version == 2
+    assert (view.positions, view.updated_at) == (alone.view.positions, ledger.now_at)
+
+
+@pytest.mark.requirement("G4")
+@MANY
+@given(any_topics(), st.randoms(use_true_random=False))
+def test_what_strangers_say_changes_nothing_that_is_shown(topics: list[list[Fact]], random: Any) -> None:
+    """With and without the cancellations of others, and their refusals."""
+    said = (e.CancelRequested, e.CommandRejected)
+    own = [[f for f in facts if not isinstance(f.body, said) or f.envelope.tenant in ("", "acme")] for facts in topics]
+    with_strangers, alone = fold(mixed(topics, random)), fold(mixed(own, random))
+    if with_strangers.tenant:
+        assert show(KEY, with_strangers, 2_000, 8) == show(KEY, alone, 2_000, 8)
