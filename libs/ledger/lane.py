@@ -200,6 +200,13 @@ class Lane:
             ]
             heapq.heapify(self.timers)
 
+    def _arm_again(self, name: str, due: Due, now_at: int) -> None:
+        """The clock may have stepped back after the timer had fired: to the decider it came too early, and no other
+        would come."""
+        waiting = self.parts[name].waits.get(due.key)
+        if due.kind is DueKind.TIMER and waiting is not None and waiting.due_at is not None and waiting.due_at > now_at:
+            heapq.heappush(self.timers, (waiting.due_at, name, due.key))
+
     def wake_ready(self, hosted: Hosted) -> None:
         """Look again at all keys that wait for a switch or for capacity."""
         for name, keys in self.ready.items():
@@ -228,6 +235,8 @@ class Lane:
             self.scopes.setdefault(scope, {})[stripe] = row
         for entry in taken.direct:
             self.woken.pop(key_of(entry.item), None)
+            if isinstance(entry.item, Due):
+                self._arm_again(entry.service.name, entry.item, batch.world.now_at)
         self.starved.update(batch.starved)
         if hosted.effects is not None:
             ready = self.ready.get(hosted.effects.name, {})
