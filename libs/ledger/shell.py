@@ -42,6 +42,7 @@ from libs.ledger.protocol import (
 from libs.ledger.reading import Checker, Follower
 from libs.ledger.service import Effect, Result
 from libs.ledger.store import Store
+from libs.ledger.watchdog import Watchdog
 from libs.ledger.worker import Worker
 from libs.runtime.clock import boottime_ms
 from libs.runtime.failpoints import hit
@@ -51,7 +52,6 @@ from libs.runtime.telemetry import Metrics
 TICK_S = 0.02
 CALL_GRACE_MS = 2_000
 TRIM_EVERY_S = 60.0
-STUCK_MS = 60_000
 
 
 class Tools(Protocol):
@@ -85,7 +85,7 @@ class Shell:
         self._scheduled = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._log = logger(__name__)
-        self._progress_ms = boottime_ms()
+        self.watchdog = Watchdog(boottime_ms())
         self._free = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -142,7 +142,7 @@ class Shell:
         if not any(lane.phase is Phase.OPEN for lane in worker.lanes.values()) and not worker.settled:
             return "no lane is open yet"
         behind = self.follower.lag + sum(len(lane.queue) for lane in worker.lanes.values())
-        if behind and boottime_ms() - self._progress_ms > 5_000:
+        if behind and boottime_ms() - self.watchdog.progress_ms > 5_000:
             return f"{behind} records wait and nothing was committed for 5 s"
         return ""
 
@@ -161,16 +161,13 @@ class Shell:
         self._timer = self._loop.call_later(TICK_S, self._tick)
 
     def _watch(self) -> None:
-        """End a process that holds leases, has work and does nothing: a healthy-looking dead worker is worse."""
-        now = boottime_ms()
+        """End a process that has work, servers that answer, and does nothing: a healthy-looking dead worker is worse."""
         waiting = any(
             lane.phase is Phase.OPEN and (lane.queue or lane.direct) and lane.published_all
             for lane in self.worker.lanes.values()
         )
-        if not waiting or not self.worker.may_decide():
-            self._progress_ms = max(self._progress_ms, now - 4_000)
-        elif now - self._progress_ms > STUCK_MS:
-            self._log.critical("work waits and nothing moved: ending this process", for_ms=now - self._progress_ms)
+        if for_ms := self.watchdog.stuck_ms(waiting and self.worker.may_decide(), boottime_ms()):
+            self._log.critical("work waits and nothing moved: ending this process", for_ms=for_ms)
             os._exit(70)
         if self._loop.time() >= self._trim_at:
             self._trim_at = self._loop.time() + TRIM_EVERY_S
@@ -215,7 +212,9 @@ class Shell:
 
     def _answer(self, work: Coroutine[Any, Any, Answer]) -> None:
         async def run() -> None:
-            self.post(await work)
+            answer = await work
+            self.watchdog.heard(answer, boottime_ms())
+            self.post(answer)
 
         self._spawn(run())
 
@@ -244,7 +243,6 @@ class Shell:
         hit("after-commit")
         self.metrics.commit_seconds.observe(self._loop.time() - began)
         if isinstance(answer, Committed):
-            self._progress_ms = boottime_ms()
             for observe in self.observers:
                 observe(action)
         return answer

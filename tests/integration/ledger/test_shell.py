@@ -1,4 +1,5 @@
-"""Rules 17 and 20 in the shell: the last look before the first byte, and results that come too late."""
+"""Rules 17 and 20 in the shell: the last look before the first byte, and results that come too late; and when a
+process ends itself."""
 
 from __future__ import annotations
 
@@ -14,11 +15,12 @@ from libs.contracts.events import AnswerStatus, FailureCategory, LateResult, Too
 from libs.ledger.codec import CATALOGUE
 from libs.ledger.lane import Phase
 from libs.ledger.producing import Appender
-from libs.ledger.protocol import Action, Call, Finished, LateSent, SendLate
+from libs.ledger.protocol import Action, Call, Finished, LateSent, SendLate, Survey
 from libs.ledger.reading import Checker, Follower
 from libs.ledger.records import decode_fact, encode_late
-from libs.ledger.service import Effect, Result
+from libs.ledger.service import Due, DueKind, Effect, Result
 from libs.ledger.shell import Outside, Shell
+from libs.ledger.watchdog import STUCK_MS
 from libs.ledger.worker import Limits, Tools, Worker
 from libs.runtime.clock import boottime_ms
 from libs.runtime.telemetry import Metrics
@@ -63,8 +65,8 @@ async def shell(rows: str) -> AsyncIterator[Made]:
     """Makes loops of a worker whose log is at `bootstrap`; they own nothing."""
     made: list[Shell] = []
 
-    def make(bootstrap: str, timeout_ms: int = 10_000, tools: Any = None) -> Shell:
-        settings, services, owner = log_settings(bootstrap, timeout_ms), hosted(ALPHA), Owner(rows)
+    def make(bootstrap: str, timeout_ms: int = 10_000, tools: Any = None, dsn: str = rows) -> Shell:
+        settings, services, owner = log_settings(bootstrap, timeout_ms), hosted(ALPHA), Owner(dsn)
         pure = Tools(decode=decode_fact, decode_unpark=lambda _: None, world={}, stopped_by=lambda *_: "")
         worker = Worker(services, Limits(lanes=2), pure, owner.token)
         outside = Outside(Metrics(), tools, lambda result: encode_late(result, 77))
@@ -76,6 +78,7 @@ async def shell(rows: str) -> AsyncIterator[Made]:
     yield make
     for one in made:
         await one.appender.close()
+        await one.store.close()
 
 
 def carry_out(one: Shell, action: Action, monkeypatch: pytest.MonkeyPatch) -> asyncio.Future[Any]:
@@ -142,3 +145,24 @@ async def test_a_late_result_that_cannot_be_sent_is_kept_and_ends_nothing(
         LANE, result, False
     )
     assert not ended
+
+
+@pytest.mark.requirement("X11")
+@pytest.mark.parametrize("database", ["there", "gone"])
+async def test_a_process_is_ended_when_it_does_nothing_though_its_database_answers(
+    shell: Made, rows: str, monkeypatch: pytest.MonkeyPatch, database: str
+) -> None:
+    one = shell("127.0.0.1:1", dsn=rows if database == "there" else "postgresql://nobody@127.0.0.1:1/none")
+    ended: list[int] = []
+    monkeypatch.setattr("os._exit", ended.append)
+    now = boottime_ms()
+    one.worker.needs_control, lane = False, one.worker.lanes[LANE]
+    lane.phase, lane.busy = Phase.OPEN, True  # in a round that does not end
+    lane.push(one.worker.hosted.services[0], Due(b"k" * 16, DueKind.TIMER))
+    while boottime_ms() + STUCK_MS * 2 > now and not ended:
+        now += 2_000
+        monkeypatch.setattr("libs.ledger.shell.boottime_ms", lambda now=now: now)
+        found = await asyncio.wait_for(carry_out(one, Survey(), monkeypatch), 8)
+        assert bool(found.error) == (database == "gone")
+        one._watch()
+    assert bool(ended) == (database == "there")
