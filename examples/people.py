@@ -25,7 +25,7 @@ from libs.runtime.devkeys import Who
 
 TENANT, ACCOUNT = "acme", "platform"
 AGENT = Who("agent-7", TENANT, "MACHINE", (ACCOUNT,))
-OPERATOR = Who("olga", TENANT, "HUMAN", (ACCOUNT,), ("operator",))
+OPERATOR = Who("olga", TENANT, "HUMAN", (ACCOUNT,), ("operator", "platform"))  # registers servers and tools, too
 RESOLVER = Who("rosa", TENANT, "HUMAN", (ACCOUNT,), ("resolver",))
 CAPABILITIES = {"git_status": "git.read", "git_add": "git.write", "git_commit": "git.write"}
 PRICE_MICROS = 2_000

@@ -22,6 +22,7 @@ TOKEN_BYTES_MAX = 8_192
 NAME_BYTES_MAX = 128
 NAMES_MAX = 256
 SECOND = 1_000_000  # microseconds
+PLATFORM = "platform"  # the role of those who rule what all tenants share, and every tenant's own
 _BROKEN = (jwt.PyJWTError, ValueError, TypeError, RecursionError)  # what hostile bytes make the libraries raise
 _KEY_HEADERS = frozenset({"jku", "jwk", "x5u", "x5c", "x5t", "x5t#S256", "crit", "b64", "zip", "enc"})
 
@@ -30,7 +31,8 @@ _jws = jwt.PyJWS(algorithms=list(ALGORITHMS), options={"enforce_minimum_key_leng
 
 class Issuer(msgspec.Struct, frozen=True):
     """What is believed of one issuer. `keys`: public keys by `kid`. `tenants`/`roles` None = it may name any; roles
-    outside the list are dropped, a tenant outside it is refused."""
+    outside the list are dropped, a tenant outside it is refused. One that speaks for some tenants only makes nobody
+    PLATFORM unless its `roles` say so."""
 
     issuer: str
     audience: str
@@ -214,6 +216,8 @@ def _principal(claims: Mapping[str, Any], issuer: Issuer) -> Principal:
     roles = _names(claims, "roles")
     if issuer.roles is not None:
         roles = tuple(role for role in roles if role in issuer.roles)
+    elif issuer.tenants is not None:
+        roles = tuple(role for role in roles if role != PLATFORM)
     subject = _name(claims.get("sub"), "sub")
     return Principal(tenant, subject, ActorKind(kind), _names(claims, "accounts"), roles)
 

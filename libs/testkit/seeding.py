@@ -40,7 +40,7 @@ from libs.runtime import kafka
 from libs.runtime.settings import KafkaSettings
 
 TENANT = "acme"
-OPERATOR = Principal(TENANT, "olga", ActorKind.HUMAN, (), ("operator", "admin"))
+OPERATOR = Principal(TENANT, "olga", ActorKind.HUMAN, (), ("operator", "platform"))
 HOUR = 3_600_000_000
 POLICY = {
     "version": 1,

@@ -24,7 +24,7 @@ from libs.runtime.requests import (
 from libs.runtime.rpc import BadRequest, RoleMissing, caller
 from services.control.adapters import wire
 from services.control.checks import ChangeRefused
-from services.control.reading import ROLES, Change, check
+from services.control.reading import OPERATORS, ROLES, Change, check
 
 NAME = "deedbook.control.v1.ControlService"
 
@@ -133,7 +133,7 @@ class ControlHandler(rpc.ControlServiceServicer):
 
     async def GetConfig(self, request: pb.GetConfigRequest, context: Any) -> pb.GetConfigResponse:
         view = self._tail.view
-        shown = wire.show_config(view, caller(), _is_operator())
+        shown = wire.show_config(view, caller(), OPERATORS)
         shown.read_time.CopyFrom(show_micros(wall_micros()))
         return shown
 
@@ -142,18 +142,14 @@ class ControlHandler(rpc.ControlServiceServicer):
         try:
             return await self._commands.give_control(check(change))
         except ChangeRefused as error:
-            if error.code == "ROLE_MISSING":
-                raise RoleMissing from None
+            if error.code in ("ROLE_MISSING", "PLATFORM_ROLE_MISSING"):
+                raise RoleMissing(error.reason, error.code) from None
             raise BadRequest(error.reason, error.code) from None
-
-
-def _is_operator() -> bool:
-    return not set(ROLES).isdisjoint(caller().roles)
 
 
 def _author(reason: str) -> dict[str, Any]:
     """Who changes what is in force, and why. Raises RoleMissing."""
-    if not _is_operator():
+    if set(ROLES).isdisjoint(caller().roles):
         raise RoleMissing
     return signed(reason)
 

@@ -34,6 +34,7 @@ from libs.contracts.events import (
 )
 from libs.governance.commands import Unreadable
 from libs.governance.identity import entity_id, submission_id
+from libs.governance.tokens import PLATFORM
 from libs.ledger.codec import decode_message
 from libs.ledger.service import Command, Prepared, Record, World
 from services.control.checks import (
@@ -56,8 +57,10 @@ from services.control.checks import (
 )
 
 TOPIC = "control.commands"
-ROLES = ("operator", "admin")
+OPERATORS = ("operator", "admin")  # of their own tenant: its switches, budgets, limits, flags and policy
+ROLES = (*OPERATORS, PLATFORM)
 WORKER = "worker"
+_OF_TENANT = ("TENANT", "ACCOUNT")
 
 Change = (
     AcceptTool
@@ -103,10 +106,10 @@ def prepare(record: Record, world: World) -> Prepared:
 
 
 def check(change: Change) -> Change:
-    """The change, its JSON in canonical form. Raises ChangeRefused with ROLE_MISSING, REASON_INVALID, ID_INVALID,
-    VALUE_INVALID, DEFINITION_INVALID, DEFINITION_HASH_MISMATCH, POLICY_MALFORMED or POLICY_HASH_MISMATCH."""
-    if not _may(change):
-        raise ChangeRefused("ROLE_MISSING", f"needs one of the roles {', '.join(ROLES)}")
+    """The change, its JSON in canonical form. Raises ChangeRefused with ROLE_MISSING, PLATFORM_ROLE_MISSING,
+    REASON_INVALID, ID_INVALID, VALUE_INVALID, DEFINITION_INVALID, DEFINITION_HASH_MISMATCH, POLICY_MALFORMED or
+    POLICY_HASH_MISMATCH."""
+    _check_role(change)
     check_reason(change.reason)
     _check_name(change)
     match change:
@@ -153,13 +156,31 @@ def key_of_change(change: Change) -> bytes:
             return entity_id("breaker", change.server)
 
 
-def _may(change: Change) -> bool:
-    """Operators change everything; a worker reports what it saw of a server: its failures and changed definitions."""
+def _check_role(change: Change) -> None:
+    """Who rules the platform changes everything, an operator what is their tenant's own; a worker reports what it saw
+    of a server: its failures and changed definitions."""
     who = change.principal
-    if any(role in who.roles for role in ROLES):
-        return True
     worker = who.kind is ActorKind.SYSTEM and WORKER in who.roles
-    return worker and isinstance(change, ReportBreaker | QuarantineTool)
+    if PLATFORM in who.roles or (worker and isinstance(change, ReportBreaker | QuarantineTool)):
+        return
+    if set(OPERATORS).isdisjoint(who.roles):
+        raise ChangeRefused("ROLE_MISSING", f"needs one of the roles {', '.join(ROLES)}")
+    if not who.tenant or tenant_of(change) != who.tenant:
+        reason = f"it concerns more than the own tenant, so it needs the role {PLATFORM}"
+        raise ChangeRefused("PLATFORM_ROLE_MISSING", reason)
+
+
+def tenant_of(change: Change) -> str:
+    """The one tenant that a change concerns; "" = all, or what they share: servers, tools, capabilities."""
+    match change:
+        case FlipSwitch() | DefineBudget() | RemoveBudget() | SetRateLimit():
+            return change.id.partition("/")[0] if change.kind in _OF_TENANT else ""
+        case SetFlag():
+            return change.id.partition("/")[0] if change.level in _OF_TENANT else ""
+        case PublishPolicy():
+            return change.tenant
+        case _:
+            return ""
 
 
 def _check_name(change: Change) -> None:

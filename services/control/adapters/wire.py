@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 from typing import TypeVar
 
@@ -13,6 +14,7 @@ from libs.contracts.proto.deedbook.control.v1 import registry_pb2 as reg
 from libs.governance import control
 from libs.governance.control import ControlView
 from libs.governance.digests import JsonRefused, canonical_hash, read_object
+from libs.governance.tokens import PLATFORM
 from libs.runtime.requests import read_enum, show_enum
 from services.control.checks import DEFINITION
 
@@ -105,11 +107,16 @@ def tools_of(view: ControlView, who: events.Principal) -> list[control.Tool]:
     return [view.tools[name] for name in sorted(view.tools) if view.tools[name].entry.server in offered]
 
 
-def show_config(view: ControlView, who: events.Principal, operator: bool) -> pb.GetConfigResponse:
-    """Everything in force that the caller may see: an operator all of it, others what concerns their tenant."""
+def show_config(view: ControlView, who: events.Principal, operators: Collection[str]) -> pb.GetConfigResponse:
+    """Everything in force that the caller may see: who rules the platform all of it, those with one of the roles
+    `operators` what concerns their tenant, others what concerns their accounts."""
+    platform, operator = PLATFORM in who.roles, not set(operators).isdisjoint(who.roles)
 
     def seen(kind: StrEnum, name: str) -> bool:
-        return operator or _concerns(who, kind.value, name)
+        if kind.value in ("TOOL", "SERVER"):
+            server = view.servers.get(name.partition("/")[0])
+            return platform or (server is not None and server.serves(who.tenant))
+        return platform or _concerns(who, operator, kind.value, name)
 
     policy = view.policies.get(who.tenant) or view.policies.get("")
     return pb.GetConfigResponse(
@@ -117,9 +124,9 @@ def show_config(view: ControlView, who: events.Principal, operator: bool) -> pb.
         fresh=view.fresh,
         switches=[show_switch(one) for (kind, name), one in view.switches.items() if seen(kind, name)],
         servers=[
-            show_server(one, None if operator else who.tenant)
+            show_server(one, None if platform else who.tenant)
             for one in view.servers.values()
-            if operator or one.serves(who.tenant)
+            if platform or one.serves(who.tenant)
         ],
         budgets=[show_budget(cap) for (kind, name), caps in view.caps.items() if seen(kind, name) for cap in caps],
         policy=None if policy is None else pb.Policy(policy_hash=policy.hash.hex()),
@@ -133,7 +140,7 @@ def show_config(view: ControlView, who: events.Principal, operator: bool) -> pb.
             for (flag, level, name), value in view.flags.items()
             if seen(level, name)
         ],
-        tools=len(view.tools) if operator else len(tools_of(view, who)),
+        tools=len(view.tools) if platform else len(tools_of(view, who)),
     )
 
 
@@ -184,11 +191,13 @@ def _show_extractor(one: events.Extractor) -> reg.Extractor:
     )
 
 
-def _concerns(who: events.Principal, kind: str, name: str) -> bool:
-    """Is it about all, about the caller's tenant, or about one of the caller's accounts?"""
+def _concerns(who: events.Principal, operator: bool, kind: str, name: str) -> bool:
+    """Is it about all, about the caller's tenant, or about one of the accounts that the caller sees?"""
     match kind:
         case "TENANT":
             return name == who.tenant
+        case "ACCOUNT" if operator:
+            return name.partition("/")[0] == who.tenant
         case "ACCOUNT":
             return name in {f"{who.tenant}/{account}" for account in who.accounts}
         case _:

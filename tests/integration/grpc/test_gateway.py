@@ -38,7 +38,7 @@ pytestmark = [
 ]
 WAIT_S = 30.0
 AGENT = devkeys.Who("agent-1", "acme", "MACHINE", ("a1",))
-OPERATOR = devkeys.Who("olga", "acme", "HUMAN", (), ("operator",))
+OPERATOR = devkeys.Who("olga", "acme", "HUMAN", (), ("platform",))
 
 
 class Gateway:

@@ -15,7 +15,8 @@ from libs.ledger.service import Command, Dead, Event, Fact, Record, World
 from services.control.decider import ControlState
 from services.control.service import SERVICE
 
-OLGA = Principal("acme", "olga", ActorKind.HUMAN, (), ("operator",))
+OLGA = Principal("acme", "olga", ActorKind.HUMAN, (), ("platform",))
+OTTO = Principal("acme", "otto", ActorKind.HUMAN, (), ("operator",))
 ADAM = Principal("acme", "adam", ActorKind.HUMAN, (), ("admin",))
 AGENT = Principal("acme", "agent-1", ActorKind.MACHINE, ("a1",), ("writer", "worker"))
 WORKER = Principal("", "deedbook/execution", ActorKind.SYSTEM, (), ("worker",))

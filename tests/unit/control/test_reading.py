@@ -22,7 +22,9 @@ from tests.unit.control.given import (
     ADAM,
     AGENT,
     OLGA,
+    OTTO,
     POLICY,
+    POLICY_HASH,
     WORKER,
     WORLD,
     Control,
@@ -53,10 +55,64 @@ def switch(kind: events.SwitchKind, name: str) -> events.FlipSwitch:
 
 
 @pytest.mark.parametrize("name", sorted(examples()))
-def test_operators_and_admins_may_change_everything_and_agents_nothing(name: str) -> None:
-    for who in (OLGA, ADAM):
-        assert command_of(examples(1, who)[name]).key != examples(1, who)[name].command_id
+def test_who_rules_the_platform_may_change_everything_and_agents_nothing(name: str) -> None:
+    assert command_of(examples(1, OLGA)[name]).key != examples(1, OLGA)[name].command_id
     assert refusal(examples(1, AGENT)[name]) == "ROLE_MISSING"
+
+
+def about(name: str, who: events.Principal) -> list[Any]:
+    """What concerns the tenant or one of its accounts alone."""
+    account = {"kind": "ACCOUNT", "id": f"{name}/a1/b"}
+    scope: dict[str, Any] = {"kind": events.BudgetKind.TENANT, "id": name, "period": events.BudgetPeriod.DAY}
+    policy: dict[str, Any] = {"policy": POLICY, "policy_hash": POLICY_HASH}
+    return [
+        events.FlipSwitch(**head(1, who), kind=Kind.TENANT, id=name, stopped=True),
+        events.FlipSwitch(**head(1, who), kind=Kind.ACCOUNT, id=account["id"], stopped=False),
+        events.DefineBudget(**head(1, who), **scope, hard_micros=5),
+        events.DefineBudget(**head(1, who), **scope | account | {"kind": events.BudgetKind.ACCOUNT}, hard_micros=5),
+        events.RemoveBudget(**head(1, who), **scope),
+        events.PublishPolicy(**head(1, who), tenant=name, **policy),
+        events.SetRateLimit(**head(1, who), kind=events.RateLimitKind.TENANT, id=name, window_ms=1_000, permits=5),
+        events.SetFlag(**head(1, who), level=events.FlagLevel.TENANT, id=name, name="x", value="true"),
+    ]
+
+
+def of_all(who: events.Principal) -> list[Any]:
+    """What all tenants share."""
+    scope: dict[str, Any] = {"period": events.BudgetPeriod.DAY}
+    found = [
+        *[events.FlipSwitch(**head(1, who), kind=kind, id=name, stopped=stopped)
+          for kind, name in ((Kind.GLOBAL, ""), (Kind.TOOL, "git/git_log"), (Kind.CAPABILITY, "acme"))
+          for stopped in (True, False)],
+        *[events.DefineBudget(**head(1, who), kind=kind, id=name, **scope, hard_micros=5)
+          for kind, name in ((events.BudgetKind.GLOBAL, ""), (events.BudgetKind.TOOL, "acme/git_log"))],
+        events.RemoveBudget(**head(1, who), kind=events.BudgetKind.GLOBAL, id="", **scope),
+        events.PublishPolicy(**head(1, who), tenant="", policy=POLICY, policy_hash=POLICY_HASH),
+    ]  # fmt: skip
+    shared = ("RegisterTool", "RemoveTool", "AcceptTool", "QuarantineTool", "RegisterServer", "RemoveServer",
+              "SetRateLimit", "SetFlag", "ReportBreaker")  # fmt: skip
+    return found + [examples(1, who)[name] for name in shared]
+
+
+@pytest.mark.requirement("T11")
+@pytest.mark.parametrize("who", [OTTO, ADAM])
+def test_operators_rule_their_own_tenant_and_nobody_elses(who: events.Principal) -> None:
+    for change in about("acme", who):
+        check(change)
+    for change in [*about("rival", who), *about("acme2", who), *of_all(who)]:
+        assert refusal(change) == "PLATFORM_ROLE_MISSING"
+    for change in [*about("rival", OLGA), *of_all(OLGA)]:
+        check(change)
+
+
+def test_what_is_refused_before_its_name_is_looked_at_cannot_be_used_to_look() -> None:
+    for name in ("", "/a1", "acme/", " acme"):
+        change = events.FlipSwitch(**head(1, OTTO), kind=Kind.ACCOUNT, id=name, stopped=True)
+        assert refusal(change) == ("ID_INVALID" if name == "acme/" else "PLATFORM_ROLE_MISSING")
+    nobody = msgspec.structs.replace(OTTO, tenant="")
+    assert (
+        refusal(events.FlipSwitch(**head(1, nobody), kind=Kind.TENANT, id="", stopped=True)) == "PLATFORM_ROLE_MISSING"
+    )
 
 
 @pytest.mark.parametrize("name", sorted(examples()))

@@ -8,7 +8,8 @@ from libs.contracts.events import ActorKind, Principal
 from libs.runtime.rpc import Refusal
 
 AGENT = Principal(tenant="acme", subject="agent-1", kind=ActorKind.MACHINE, accounts=("a1", "a2"), roles=())
-OPERATOR = Principal(tenant="acme", subject="olga", kind=ActorKind.HUMAN, accounts=(), roles=("operator",))
+OPERATOR = Principal(tenant="acme", subject="otto", kind=ActorKind.HUMAN, accounts=(), roles=("operator",))
+PLATFORM = Principal(tenant="acme", subject="olga", kind=ActorKind.HUMAN, accounts=(), roles=("platform",))
 
 
 @dataclass

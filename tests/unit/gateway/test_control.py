@@ -17,7 +17,7 @@ from libs.runtime.outbound import CommandLog
 from libs.runtime.requests import read_id
 from libs.runtime.rpc import BadRequest, RoleMissing, enter
 from services.control.handler import ControlHandler
-from tests.unit.gateway.fakes import AGENT, OPERATOR, FakeLog
+from tests.unit.gateway.fakes import AGENT, OPERATOR, PLATFORM, FakeLog
 
 pytestmark = [pytest.mark.requirement("D1"), pytest.mark.requirement("D2"), pytest.mark.requirement("T11")]
 
@@ -89,13 +89,13 @@ def why(request: Any, reason: str = "drill") -> Any:
 
 async def written(method: str, request: Any) -> Any:
     log = FakeLog()
-    enter(OPERATOR)
+    enter(PLATFORM)
     answer = await getattr(handler(log), method)(why(request), None)
     (record,) = log.sent
     command = decode_message(record.value, "control.commands")
     assert (record.topic, record.partition, record.key) == ("control.commands", 0, command.command_id)
     assert read_id(answer.command_id, "id") == command.command_id
-    assert (command.principal, command.reason) == (OPERATOR, "drill")
+    assert (command.principal, command.reason) == (PLATFORM, "drill")
     return command
 
 
@@ -115,7 +115,7 @@ async def test_nobody_else_and_nobody_without_a_reason_changes_anything(method: 
     enter(AGENT)
     with pytest.raises(RoleMissing):
         await getattr(handler(log), method)(why(request_), None)
-    enter(OPERATOR)
+    enter(PLATFORM)
     with pytest.raises(BadRequest, match="reason"):
         await getattr(handler(log), method)(why(request_, ""), None)
     assert log.sent == []
@@ -172,7 +172,7 @@ async def test_a_switch_without_a_tenant_is_the_callers() -> None:
 )
 async def test_a_malformed_change_is_refused(method: str, request_: Any) -> None:
     log = FakeLog()
-    enter(OPERATOR)
+    enter(PLATFORM)
     with pytest.raises(BadRequest):
         await getattr(handler(log), method)(why(request_), None)
     assert log.sent == []
@@ -190,6 +190,7 @@ def in_force() -> ControlView:
         (events.SwitchKind.TENANT, "acme"),
         (events.SwitchKind.TENANT, "rival"),
         (events.SwitchKind.TOOL, "git/t01"),
+        (events.SwitchKind.TOOL, "hr/pay"),
     ]
     places += [(events.SwitchKind.ACCOUNT, "acme/a1"), (events.SwitchKind.ACCOUNT, "acme/a9")]
     caps = [(events.BudgetKind.TENANT, "rival"), (events.BudgetKind.TENANT, "acme"), (events.BudgetKind.GLOBAL, "")]
@@ -217,11 +218,43 @@ async def test_what_is_shown_is_the_same_with_and_without_another_tenant() -> No
     assert b"hr" not in shown.SerializeToString()
 
 
-async def test_an_operator_sees_everything() -> None:
+async def test_who_rules_the_platform_sees_everything() -> None:
+    enter(PLATFORM)
+    shown = await handler(FakeLog(), in_force()).GetConfig(pb.GetConfigRequest(), None)
+    assert len(shown.switches) == 6
+    assert len(shown.budgets) == 3
+    assert {one.profile for one in shown.servers} == {"git", "hr"}
+
+
+async def test_an_operator_sees_all_of_the_own_tenant_and_nothing_of_another() -> None:
     enter(OPERATOR)
     shown = await handler(FakeLog(), in_force()).GetConfig(pb.GetConfigRequest(), None)
-    assert len(shown.switches) == 5
-    assert {one.profile for one in shown.servers} == {"git", "hr"}
+    assert {one.id for one in shown.switches} == {"acme", "git/t01", "acme/a1", "acme/a9"}
+    assert {one.id for one in shown.budgets} == {"acme", ""}
+    assert [(one.server, list(one.tenants), one.profile) for one in shown.servers] == [("git", ["acme"], "")]
+    assert shown.tools == 61
+    assert b"rival" not in shown.SerializeToString()
+    assert b"hr" not in shown.SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("method", "request_"),
+    [
+        ("FlipSwitch", pb.FlipSwitchRequest(switch=pb.Switch(kind=pb.SWITCH_KIND_GLOBAL, stopped=False))),
+        ("FlipSwitch", pb.FlipSwitchRequest(switch=pb.Switch(kind=pb.SWITCH_KIND_TENANT, id="rival", stopped=True))),
+        ("RemoveServer", pb.RemoveServerRequest(server="git")),
+        ("PublishPolicy", pb.PublishPolicyRequest(policy=pb.Policy(policy=POLICY))),
+    ],
+)
+async def test_an_operator_changes_nothing_beyond_the_own_tenant(method: str, request_: Any) -> None:
+    log = FakeLog()
+    enter(OPERATOR)
+    with pytest.raises(RoleMissing, match="platform") as caught:
+        await getattr(handler(log), method)(why(request_), None)
+    assert (caught.value.code, log.sent) == ("PLATFORM_ROLE_MISSING", [])
+    own = pb.FlipSwitchRequest(switch=pb.Switch(kind=pb.SWITCH_KIND_TENANT, stopped=True), reason="drill")
+    await handler(log).FlipSwitch(own, None)
+    assert len(log.sent) == 1
 
 
 async def test_tools_are_listed_in_pages() -> None:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from libs.contracts.events import ActorKind, Principal
 from libs.governance.tokens import (
     ALGORITHMS,
+    PLATFORM,
     SECOND,
     AuthRefused,
     Issuer,
@@ -209,6 +210,13 @@ def test_an_issuer_speaks_for_its_tenants_and_roles_only() -> None:
     assert verify(token(roles=["admin", "agent"]), key_set(pinned), AT * SECOND).roles == ("agent",)
     with pytest.raises(AuthRefused):
         verify(token(tenant="other"), key_set(pinned), AT * SECOND)
+
+
+def test_an_issuer_of_some_tenants_makes_nobody_rule_the_platform_unless_it_is_said() -> None:
+    asks = token(roles=["operator", PLATFORM])
+    assert verify(asks, key_set(issuer(tenants=("acme",))), AT * SECOND).roles == ("operator",)
+    for of_all in (issuer(), issuer(tenants=("acme",), roles=("operator", PLATFORM))):
+        assert verify(asks, key_set(of_all), AT * SECOND).roles == ("operator", PLATFORM)
 
 
 def test_leeway_is_bounded_on_both_sides() -> None:

@@ -205,7 +205,7 @@ class ControlServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetConfig(self, request, context):
-        """Everything that is in force for the caller's tenant, and how fresh this knowledge is.
+        """Everything that is in force for the caller's tenant (for all, to the role `platform`), and how fresh this is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
