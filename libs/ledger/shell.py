@@ -161,7 +161,7 @@ class Shell:
         self._timer = self._loop.call_later(TICK_S, self._tick)
 
     def _watch(self) -> None:
-        """End a process that has work, servers that answer, and does nothing: a healthy-looking dead worker is worse."""
+        """End a process that has work, a database that answers, and does nothing: it looks healthy, and is not."""
         waiting = any(
             lane.phase is Phase.OPEN and (lane.queue or lane.direct) and lane.published_all
             for lane in self.worker.lanes.values()
