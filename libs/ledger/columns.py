@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -39,7 +40,9 @@ _COMMIT_TYPES = (
 )  # fmt: skip
 
 
-def commit_statement(names: Sequence[str]) -> str:
+@cache
+def commit_statement(names: tuple[str, ...]) -> str:
+    """One call for these services: all of their rows or none."""
     calls, n = [], 4
     for name in names:
         arguments = ", ".join(f"${n + i}::{kind}" for i, kind in enumerate(_COMMIT_TYPES))

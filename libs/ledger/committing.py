@@ -38,36 +38,38 @@ class Round:
     broken: set[tuple[str, bytes]] = field(default_factory=set)
     batches: dict[int, tuple[LaneBatch, dict[str, RowChange]]] = field(default_factory=dict)
     stripes: set[tuple[str, int]] = field(default_factory=set)  # scope stripes that its lanes have changed
+    rows: dict[int, frozenset[str]] = field(default_factory=dict)  # the services whose rows the commit writes, per lane
 
 
 def commit(worker: Worker, round_: Round) -> None:
-    """A batch that only skipped records opens no transaction."""
+    """A row whose service only skipped records is not written: it follows when its lane is flushed, and until then its
+    next owner would skip them again. A batch without any row to write opens no transaction."""
     lanes = worker.lanes
-    writing = {
-        n: b
-        for n, b in round_.batches.items()
-        if round_.careful or _has_content(b[1]) or taking.must_flush(worker, lanes[n])
-    }
-    for number in [n for n in round_.batches if n not in writing]:
-        batch, changes = round_.batches.pop(number)
-        for change in changes.values():
-            change.sides_done = []  # their rows are still there
+    for number, (batch, changes) in list(round_.batches.items()):
+        whole = round_.careful or taking.must_flush(worker, lanes[number])
+        rows = frozenset(name for name, change in changes.items() if whole or _has_content(change))
+        for name in changes.keys() - rows:
+            changes[name].sides_done = []  # their rows are still there
+        if rows:
+            round_.rows[number] = rows
+            continue
+        del round_.batches[number]
         if lanes[number].dirty_since_ms is None and _has_moved(lanes[number], changes):
             lanes[number].dirty_since_ms = worker.boot_ms
         _settle(worker, number, round_, batch, changes)
-    if not writing:
+    if not round_.rows:
         end(worker, round_)
         return
     round_.step = Step.COMMIT
-    worker.out.append(
-        Commit(round_.number, {s.name: [c[s.name] for _, c in writing.values()] for s in worker.hosted.services})
-    )
+    written = {
+        service.name: [round_.batches[n][1][service.name] for n, rows in round_.rows.items() if service.name in rows]
+        for service in worker.hosted.services
+    }
+    worker.out.append(Commit(round_.number, {name: changes for name, changes in written.items() if changes}))
 
 
-def _has_content(changes: dict[str, RowChange]) -> bool:
-    return any(
-        c.records or c.states or c.work or c.sides or c.parked or c.unparked or c.scopes for c in changes.values()
-    )
+def _has_content(c: RowChange) -> bool:
+    return bool(c.records or c.states or c.work or c.sides or c.parked or c.unparked or c.scopes)
 
 
 def _has_moved(lane: Lane, changes: dict[str, RowChange]) -> bool:
@@ -114,8 +116,11 @@ def _committed(worker: Worker, number: int, round_: Round, answer: Committed) ->
     lane, (claim, taken) = worker.lanes[number], round_.takens[number]
     if lane.claim != claim or lane.phase is not Phase.OPEN:
         return
-    lane.lease_end_boot_ms = max(lane.lease_end_boot_ms, answer.sent_boot_ms + worker.limits.lease_ms)
-    lane.dirty_since_ms = None
+    if len(round_.rows[number]) == len(lane.parts):  # otherwise some of its rows are as they were
+        lane.lease_end_boot_ms = max(lane.lease_end_boot_ms, answer.sent_boot_ms + worker.limits.lease_ms)
+        lane.dirty_since_ms = None
+    elif lane.dirty_since_ms is None:
+        lane.dirty_since_ms = worker.boot_ms
     if round_.careful:
         careful.passed(lane.care, taken)
         careful.taken_up(lane.care, [key for part in round_.batches[number][0].parts.values() for key in part.unparked])

@@ -68,7 +68,6 @@ class Store:
         self._claim_statement = claim_statement(hosted.services)
         self._announce_statement = announce_statement(hosted.services)
         self._survey_statement = survey_statement(hosted.services)
-        self._commit_statement = commit_statement(self.names)
         self._load_statement = " UNION ALL ".join(
             f"SELECT {i} AS service, key, state FROM {n}.state WHERE key = ANY (${i + 1}::uuid[])"
             for i, n in enumerate(self.names)
@@ -159,10 +158,10 @@ class Store:
         """Rules 3 and 4: everything or nothing, in one call."""
         sent = self.boot_ms()
         arguments: list[Any] = [self.options.token, self.options.lease_ms, now_at]
-        for service in self.hosted.services:
-            arguments += commit_arguments(service, action.changes[service.name])
+        for name, changes in action.changes.items():
+            arguments += commit_arguments(self.hosted.by_name[name], changes)
         try:
-            await self.rounds.fetch(self._commit_statement, *arguments)
+            await self.rounds.fetch(commit_statement(tuple(action.changes)), *arguments)
         except Unknown as error:
             return CommitUnknown(action.round, str(error))
         except asyncpg.PostgresError as error:
