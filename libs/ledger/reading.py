@@ -36,8 +36,9 @@ class Follower:
         settings: KafkaSettings,
         name: str,
         paused: Callable[[], set[tuple[str, int]]],
+        pace_ms: int = 0,  # rest so long after each look: few large batches instead of many small ones
     ) -> None:
-        self._settings, self._name, self._paused = settings, name, paused
+        self._settings, self._name, self._paused, self._pace_s = settings, name, paused, pace_ms / 1000
         self.post: Callable[[Any], None] = lambda answer: None  # set by the shell
         self._wanted: Mapping[tuple[str, int], tuple[int, int | None]] = {}
         self._next: dict[TopicPartition, tuple[int, int | None]] = {}  # claim, next offset
@@ -87,6 +88,8 @@ class Follower:
             for place, records in batches.items():
                 self._deliver(place, records)
             self.lag = sum(max(0, (client.highwater(tp) or 0) - (at[1] or 0)) for tp, at in self._next.items())
+            if self._pace_s:
+                await asyncio.sleep(self._pace_s)
 
     async def _assign(self, client: Any) -> None:
         """`assign` forgets positions: seek all of them again, from memory (rule 7)."""

@@ -68,6 +68,7 @@ class Given:
     world: Mapping[str, Any] = field(default_factory=dict)
     lanes: int | None = None  # control has one lane whatever the setting says
     batch_max: int = 0  # status folds more at once than deciders decide; 0 = the setting
+    pace_ms: int = 0  # ... and rests between two looks at the log
     beside: Callable[[Hosting], Awaitable[None]] | None = None
 
 
@@ -115,7 +116,7 @@ async def host(process: Process, services: Sequence[Service], given: Given) -> N
         given.effects(lambda: tail.view) if given.effects is not None else None,
         lambda result: encode_late(result, wall_micros()),
     )
-    follower = Follower(kafka_settings, name, worker.paused)
+    follower = Follower(kafka_settings, name, worker.paused, given.pace_ms)
     shell = Shell(worker, store, Appender(kafka_settings, name), follower,
                   Checker(kafka_settings, name, hosted, store.kept), outside)  # fmt: skip
     shell.post(ControlSeen(EMPTY, False))

@@ -13,6 +13,7 @@ from services.status.handler import make_server
 from services.status.settings import StatusSettings
 from services.table import TABLE
 
+PACE_MS = 20
 FOLDED_AT_ONCE = 2_000  # the facts of one intent come in several topics: together they cost one row, not seven
 
 
@@ -35,7 +36,7 @@ async def main(process: Process) -> None:
             await store.close()
 
     try:
-        await host(process, [TABLE["status"]], Given(beside=serve, batch_max=FOLDED_AT_ONCE))
+        await host(process, [TABLE["status"]], Given(beside=serve, batch_max=FOLDED_AT_ONCE, pace_ms=PACE_MS))
     finally:
         await keys.stop()
 

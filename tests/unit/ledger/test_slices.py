@@ -22,7 +22,9 @@ def test_a_round_takes_no_more_bytes_than_it_may_and_at_least_one_record_per_lan
     for n in range(DEEDS):
         bench.order(n, lane=n % 2)
     bench.until(lambda: len(bench.names("outcome")) + len(bench.names("outcome", lane=1)) == DEEDS)
-    accepted = [sum(len(change.records) for change in commit.changes.get("intake", ())) for commit in bench.seen(Commit)]
+    accepted = [
+        sum(len(change.records) for change in commit.changes.get("intake", ())) for commit in bench.seen(Commit)
+    ]
     assert sum(accepted) == DEEDS
     assert max(accepted) <= inputs_max
     assert bytes_max == 1 or max(accepted) > 2
