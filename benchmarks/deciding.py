@@ -38,6 +38,7 @@ from services.table import DECIDERS, TABLE
 TOKEN = bytes(16)
 LANES = 8
 LIMIT = 1 << 20
+FOREVER_MS = 1 << 60  # the control view never grows stale here
 WARM_DEEDS = 500
 ROW_ZERO = p.Published()
 
@@ -61,7 +62,7 @@ class Servers:
         self.reads = set(self.hosted.readers) - set(self.hosted.written)
         self.published: list[p.Publish] = []
         self.spent_s = 0.0
-        self._answers.append(p.ControlSeen(_control(), True))
+        self._answers.append(p.ControlSeen(_control(), FOREVER_MS))
 
     def open(self) -> None:
         """Until the worker owns all lanes."""

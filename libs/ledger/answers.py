@@ -229,10 +229,12 @@ class FetchFailed:
 
 @dataclass(frozen=True)
 class ControlSeen:
-    """The control view moved, or its freshness changed."""
+    """The control view moved, was confirmed anew, or can never be again. `confirmed_ms`: a moment (boot time) at which
+    it was known to be the whole control ledger; None = it never was, or is broken. How old that is, whoever uses the
+    view asks at that very moment: a process that slept hears of nothing in time."""
 
     view: Any
-    fresh: bool
+    confirmed_ms: int | None
 
 
 @dataclass(frozen=True)

@@ -65,12 +65,12 @@ def on_fetch_failed(worker: Worker, answer: FetchFailed) -> None:
 
 
 def on_control(worker: Worker, answer: ControlSeen) -> None:
-    """The control view moved, or its freshness changed: work that waits for a switch is looked at again."""
+    """The control view moved or was confirmed: work that waits for a switch is looked at again."""
     if worker.control is not None and answer.view.seq < worker.control.seq:
         return  # what is in force never steps back
-    changed = worker.control is None or answer.view.seq != worker.control.seq or answer.fresh != worker.control_fresh
-    worker.control, worker.control_fresh = answer.view, answer.fresh
-    if changed and answer.fresh:
+    changed = worker.control is None or answer.view.seq != worker.control.seq or not worker.may_decide()
+    worker.control, worker.control_confirmed_ms = answer.view, answer.confirmed_ms
+    if changed and worker.may_decide():
         for lane in worker.lanes.values():
             if lane.phase is Phase.OPEN:
                 lane.wake_ready(worker.hosted)

@@ -18,6 +18,7 @@ class Limits:
 
     lanes: int
     lease_ms: int = 5_000
+    control_stale_ms: int = 5_000  # a control view that was not confirmed for so long counts as unknown
     margin_ms: int = 500  # the lease counts as over this much earlier
     batch_max: int = 256  # inputs in a round, over all lanes
     batch_bytes_max: int = 1 << 20  # bytes of records in a round, over all lanes: nothing else is done meanwhile

@@ -119,6 +119,8 @@ def _decide(worker: Worker, round_: Round) -> None:
     for number in [n for n, (claim, _) in round_.takens.items() if not worker.is_open(n, claim)]:
         del round_.takens[number]  # lost, or claimed again, while the states were on their way
         round_.batches.pop(number, None)
+    if not worker.may_decide():
+        _leave(worker, round_)
     for batch, _ in round_.batches.values():
         _take_room(free, batch)
     for number in [n for n in round_.takens if n not in round_.batches]:
@@ -146,6 +148,15 @@ def _decide(worker: Worker, round_: Round) -> None:
         worker.out.append(Load(round_.number, wanted, tuple(scopes)))
         return
     commit(worker, round_)
+
+
+def _leave(worker: Worker, round_: Round) -> None:
+    """The control view has become stale on the way: only positions are written."""
+    for number, (_, taken) in list(round_.takens.items()):
+        if taken.direct or taken.records:
+            put_back(worker.lanes[number])
+            del round_.takens[number]
+            round_.batches.pop(number, None)
 
 
 def _run(worker: Worker, round_: Round, lane: Lane, free: dict[str, int]) -> LaneBatch:

@@ -122,9 +122,9 @@ class Shell:
             self._scheduled = True
             self._loop.call_soon(self._turn)
 
-    def control_changed(self, view: Any, fresh: bool) -> None:
-        """The control tail moved, or its freshness changed."""
-        self.post(ControlSeen(view, fresh))
+    def control_changed(self, view: Any, confirmed_ms: int | None) -> None:
+        """The control tail moved, or was confirmed at this boot time (None: it is not known to be whole)."""
+        self.post(ControlSeen(view, confirmed_ms))
 
     def readiness(self) -> str:
         """'' when caught up or making progress, else why not. A view that is stale, a release that may not write, lanes
@@ -280,7 +280,7 @@ class Shell:
         hit("before-effect")
 
         def guard() -> bool:
-            return worker.lease_ok(action.lane, action.claim, boottime_ms())
+            return worker.may_call(action.lane, action.claim, effect, boottime_ms())
 
         began = worker.now_at()
         try:

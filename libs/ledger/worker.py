@@ -46,7 +46,7 @@ from libs.ledger.protocol import (
     Surveyed,
     Suspected,
 )
-from libs.ledger.service import Command, Record, Service, World
+from libs.ledger.service import Command, Effect, Record, Service, World
 
 __all__ = ["Limits", "Tools", "Worker"]
 
@@ -60,7 +60,7 @@ class Worker:
         self.boot_ms = 0
         self.clock_offset_us: int | None = None  # database time minus boot time, in microseconds
         self.control: Any = None
-        self.control_fresh = False
+        self.control_confirmed_ms: int | None = None
         self.round: committing.Round | None = None
         self.round_number = 0
         self.batch_limit = limits.batch_max
@@ -139,8 +139,13 @@ class Worker:
         """The database's time in microseconds, as far as we know it."""
         return self.boot_ms * 1000 + (self.clock_offset_us or 0)
 
+    def may_call(self, number: int, claim: int, effect: Effect, boot_ms: int) -> bool:
+        """The look right before the first byte (rule 17): the switches are known and open, and the lane is ours."""
+        open_ = self.knows_control(boot_ms) and not self.tools.stopped_by(self.control, effect)
+        return open_ and self.lease_ok(number, claim, boot_ms)
+
     def lease_ok(self, number: int, claim: int, boot_ms: int) -> bool:
-        """The last look before the first byte (rule 17): ours, under this claim, and the lease has not run out."""
+        """Is the lane ours, under this claim, and has the lease not run out?"""
         lane = self.lanes[number]
         ours = lane.phase is Phase.OPEN and lane.claim == claim
         return ours and boot_ms < lane.lease_end_boot_ms - self.limits.margin_ms
@@ -151,7 +156,14 @@ class Worker:
 
     def may_decide(self) -> bool:
         """With a stale or missing control view nothing is decided (flow.md decision 13)."""
-        return not self.needs_control or (self.control is not None and self.control_fresh)
+        return self.knows_control(self.boot_ms)
+
+    def knows_control(self, boot_ms: int) -> bool:
+        """Is the control view there and fresh at this moment, if we need one?"""
+        if not self.needs_control:
+            return True
+        confirmed_ms = self.control_confirmed_ms
+        return confirmed_ms is not None and boot_ms - confirmed_ms <= self.limits.control_stale_ms
 
     def world(self) -> World:
         """What a batch needs of the world, without its lane."""

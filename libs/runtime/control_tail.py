@@ -97,14 +97,14 @@ class ControlTail:
         client_id: str = "deedbook-control-tail",
     ) -> None:
         self._settings = settings
-        self._stale_max_ms = int(control.control_stale_max_s * 1000)
+        self._stale_max_ms = control.control_stale_max_ms
         self._metrics = metrics
         self._client_id = client_id
         self._tail = Tail()
         self._callbacks: list[Callable[[ControlView], None]] = []
         self._ready = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._was_fresh = False
+        self._told: tuple[bool, int | None] = (False, None)
         self._stopping = False
         self._complaint = ""
         self._log = logger(__name__)
@@ -119,6 +119,11 @@ class ControlTail:
         return self._tail.fresh(boottime_ms(), self._stale_max_ms)
 
     @property
+    def confirmed_ms(self) -> int | None:
+        """A boot time at which the view was known to be all there is; None = never, or it is broken."""
+        return None if self._tail.broken else self._tail.confirmed_ms
+
+    @property
     def seq(self) -> int:
         """Seq of the last event that is folded in."""
         return self._tail.cursor.last_seq
@@ -129,7 +134,8 @@ class ControlTail:
         return self._tail.broken
 
     def on_change(self, callback: Callable[[ControlView], None]) -> None:
-        """Call this, from the loop, whenever the view moved or its freshness changed. It must not block."""
+        """Call this, from the loop, whenever the view moved or was confirmed, or its freshness changed. It must not
+        block."""
         self._callbacks.append(callback)
 
     def readiness(self) -> str:
@@ -229,7 +235,7 @@ class ControlTail:
             self._metrics.control_seq.set(self.seq)
             if self._tail.confirmed_ms is not None:
                 self._metrics.control_age.set((boottime_ms() - self._tail.confirmed_ms) / 1000)
-        if moved or fresh != self._was_fresh:
-            self._was_fresh = fresh
+        if moved or self._told != (fresh, self.confirmed_ms):
+            self._told = (fresh, self.confirmed_ms)
             for callback in self._callbacks:
                 callback(self.view)

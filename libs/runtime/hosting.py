@@ -97,7 +97,7 @@ async def host(process: Process, services: Sequence[Service], given: Given) -> N
     await tail.start()
     token, name = secrets.token_bytes(16), f"{process.name}-{os.getpid()}"
     hosted = Hosted.of(services, CATALOGUE.encode_event, dead_letter, VERSION)
-    limits = _limits(lanes, given, kafka_settings.lanes)
+    limits = _limits(lanes, control, given, kafka_settings.lanes)
     pure = Tools(
         decode=decode_fact,
         decode_unpark=decode_unpark,
@@ -119,8 +119,8 @@ async def host(process: Process, services: Sequence[Service], given: Given) -> N
     follower = Follower(kafka_settings, name, worker.paused, given.pace_ms)
     shell = Shell(worker, store, Appender(kafka_settings, name), follower,
                   Checker(kafka_settings, name, hosted, store.kept), outside)  # fmt: skip
-    shell.post(ControlSeen(EMPTY, False))
-    tail.on_change(lambda view: shell.control_changed(view, view.fresh))
+    shell.post(ControlSeen(EMPTY, None))
+    tail.on_change(lambda view: shell.control_changed(view, tail.confirmed_ms))
     process.ready = shell.readiness
     try:
         await _run(process, shell, Hosting(process, shell, tail, url), given)
@@ -149,11 +149,12 @@ def control_tail(kafka: KafkaSettings, control: ControlSettings, process: Proces
     return ControlTail(kafka, control, process.metrics, f"{process.name}/control-tail")
 
 
-def _limits(lanes: LaneSettings, given: Given, number: int) -> Limits:
+def _limits(lanes: LaneSettings, control: ControlSettings, given: Given, number: int) -> Limits:
     few = lanes.effects_max
     return Limits(
         lanes=given.lanes or number,
         lease_ms=lanes.lease_ms,
+        control_stale_ms=control.control_stale_max_ms,
         margin_ms=lanes.lease_margin_ms,
         batch_max=given.batch_max or lanes.batch_max,
         effects_max={"READ_ONLY": few, "KEYED": few, "QUERYABLE": few, "OPAQUE": lanes.effects_max_opaque},

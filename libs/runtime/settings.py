@@ -127,6 +127,11 @@ class ControlSettings(Settings):
 
     control_stale_max_s: float = Field(5.0, gt=0, le=300, description="Older than this counts as 'all stopped'.")
 
+    @property
+    def control_stale_max_ms(self) -> int:
+        """The same in milliseconds."""
+        return int(self.control_stale_max_s * 1000)
+
 
 class AuthSettings(Settings):
     """Whose tokens are believed. One algorithm, one issuer, one audience: nothing is taken from the token itself."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from libs.testkit.simulation.world import World
 
 TICK_MS = 60.0
+CONFIRM_MS = 120.0
 
 
 class Process:
@@ -37,8 +38,10 @@ class Process:
         self.backlog: list[Callable[[], Sequence[Action]]] = []
         self._unsent: list[Action] = []
         self.shell = Shell(self)
+        self.confirmed_ms = -1  # when the control view was last known to be all there is
+        self._control = world.control
         self.clock.after(self.clock.random.random() * TICK_MS, self._tick)
-        self.see_control()
+        self._confirm()
 
     # -- life
 
@@ -75,9 +78,22 @@ class Process:
         self._move(lambda: self.worker.stop(self.clock.boot_ms))
 
     def see_control(self) -> None:
-        """The control tail moved, or its freshness changed."""
-        world = self.world
-        self.clock.after(world.network.delay(), lambda: self.take(ControlSeen(world.control, world.control_fresh)))
+        """The control tail moved."""
+        self._control = self.world.control
+        self._tell_control()
+
+    def _confirm(self) -> None:
+        """The control tail asks whether it has read all, and asks again. Stopped, it does not."""
+        if not self.alive:
+            return
+        if self.world.answers_control() and not self.paused:
+            self.confirmed_ms = self.clock.boot_ms
+            self._tell_control()
+        self.clock.after(CONFIRM_MS, self._confirm)
+
+    def _tell_control(self) -> None:
+        seen = ControlSeen(self._control, self.confirmed_ms if self.confirmed_ms >= 0 else None)
+        self.clock.after(self.world.network.delay(), lambda: self.take(seen))
 
     def _tick(self) -> None:
         if not self.alive:

@@ -331,7 +331,7 @@ class Shell:
     def _call(self, action: Call) -> None:
         """The shell's last look, and with nothing in between the first byte - but it can be stopped even there."""
         effect = action.effect
-        if not self.worker.lease_ok(action.lane, action.claim, self.clock.boot_ms):
+        if not self.worker.may_call(action.lane, action.claim, effect, self.clock.boot_ms):
             refused = not_sent("NOT_OWNER", "", self.clock.now_at)
             self.process.take(Finished(action.lane, Result(effect.key, effect.attempt, refused)))
             return

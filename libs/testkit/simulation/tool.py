@@ -61,6 +61,10 @@ class Tool:
         if admitted:
             self.windows += 1
             return
+        if world.clock.boot_ms - process.confirmed_ms > process.worker.limits.control_stale_ms:
+            raise Violated(f"a call under a control view that is not fresh: {place}")
+        if world.cast.stops(world.control, effect) and process.worker.control.seq == world.control.seq:
+            raise Violated(f"a call past a kill switch that was seen: {place}")
         if world.clock.set_by_ms:
             return  # who owns a lane is the database's clock to say, and that was set
         if row.token != process.worker.token:
@@ -68,8 +72,6 @@ class Tool:
         if work is None or work[1].started_at is None or work[1].waiting.attempt != effect.attempt:
             raise Violated(f"a call that is not marked started: {place}")
         if process.waking:
-            return  # it was stopped behind its looks at expiry and switches, which the README admits
+            return  # it was stopped behind its look at the expiry, which the README admits
         if world.clock.now_at > effect.expires_at + LATEST_US:
             raise Violated(f"a call of what has expired: {place}")
-        if world.cast.stops(world.control, effect) and process.worker.control.seq == world.control.seq:
-            raise Violated(f"a call past a kill switch that was seen: {place}")

@@ -27,7 +27,7 @@ LIMITS = {
     "lease_ms": LEASE_MS, "margin_ms": 80, "batch_max": 8, "queue_max": 12, "sides_max": 4, "flush_ms": 300,
     "call_timeout_max_ms": 400, "survey_ms": 150, "worker_ttl_ms": 700, "backoff_ms": 60, "backoff_max_ms": 500,
     "release_after_ms": 1_500, "mend_wait_ms": 60_000, "shun_ms": 500, "gap_wait_ms": 400, "drain_ms": 700,
-    "look_again_ms": 900,
+    "look_again_ms": 900, "control_stale_ms": 500,
 }  # fmt: skip
 
 
@@ -198,18 +198,18 @@ class World:
         self.clock.note(f"switches: {sorted(stopped)}")
         self.control_seq, self.stopped = self.control_seq + 1, stopped
         self.control = self.cast.view(self.control_seq, stopped)
-        self._tell_control()
+        for process in self.processes:
+            if process.alive:
+                process.see_control()
 
     def age(self, fresh: bool) -> None:
         """The control view can(not) be confirmed."""
         self.clock.note(f"control view fresh: {fresh}")
         self.control_fresh = fresh
-        self._tell_control()
 
-    def _tell_control(self) -> None:
-        for process in self.processes:
-            if process.alive:
-                process.see_control()
+    def answers_control(self) -> bool:
+        """Can a control tail find out whether it has read all?"""
+        return self.control_fresh and self.clock.now_ms >= self.network.away_until["broker"]
 
     def forget_producers(self) -> None:
         """The broker no longer knows any producer: it refuses none for what is missing before its batch, so that a gap

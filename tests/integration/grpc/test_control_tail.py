@@ -111,6 +111,15 @@ async def test_an_empty_control_ledger_is_a_fresh_view(follow: Any) -> None:
     assert tail.seq == 0
 
 
+async def test_every_confirmation_is_told_though_nothing_changed(follow: Any) -> None:
+    tail: ControlTail = await follow()
+    await tail.wait_ready(WAIT_S)
+    first = tail.confirmed_ms
+    assert first is not None
+    await until(tail, lambda _: (tail.confirmed_ms or 0) > first)
+    assert boottime_ms() - (tail.confirmed_ms or 0) < 2_000
+
+
 async def test_a_broker_that_is_away_makes_the_view_stale_and_back_fresh(
     own_stack: Stack, writer: Writer, follow: Any
 ) -> None:

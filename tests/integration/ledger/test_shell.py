@@ -67,7 +67,12 @@ async def shell(rows: str) -> AsyncIterator[Made]:
 
     def make(bootstrap: str, timeout_ms: int = 10_000, tools: Any = None, dsn: str = rows) -> Shell:
         settings, services, owner = log_settings(bootstrap, timeout_ms), hosted(ALPHA), Owner(dsn)
-        pure = Tools(decode=decode_fact, decode_unpark=lambda _: None, world={}, stopped_by=lambda *_: "")
+        pure = Tools(
+            decode=decode_fact,
+            decode_unpark=lambda _: None,
+            world={},
+            stopped_by=lambda view, _: "KILLED" * (view == "killed"),
+        )
         worker = Worker(services, Limits(lanes=2), pure, owner.token)
         outside = Outside(Metrics(), tools, lambda result: encode_late(result, 77))
         follower = Follower(settings, "shell", worker.paused)
@@ -90,14 +95,15 @@ def carry_out(one: Shell, action: Action, monkeypatch: pytest.MonkeyPatch) -> as
 
 
 @pytest.mark.rule(17)
-@pytest.mark.parametrize("what", ["ours", "run out", "claimed again", "lost"])
-async def test_the_lease_is_looked_at_when_the_first_byte_is_about_to_leave(
+@pytest.mark.parametrize("what", ["ours", "run out", "claimed again", "lost", "stale", "killed"])
+async def test_lease_and_switches_are_looked_at_when_the_first_byte_is_about_to_leave(
     shell: Made, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     tool = Looking()
     one = shell("127.0.0.1:1", tools=tool)
     lane = one.worker.lanes[LANE]
     lane.phase, lane.claim, lane.lease_end_boot_ms = Phase.OPEN, CLAIM, boottime_ms() + 60_000
+    one.worker.control, one.worker.control_confirmed_ms = "open", boottime_ms()
     effect = Effect(b"k" * 16, 1, "t", "s", "{}", "OPAQUE", 5_000, 1 << 60, "acme", "", "c")
     answer = carry_out(one, Call(LANE, CLAIM, effect), monkeypatch)
     await tool.called.wait()
@@ -108,6 +114,10 @@ async def test_the_lease_is_looked_at_when_the_first_byte_is_about_to_leave(
             lane.claim += 1
         case "lost":
             lane.phase = Phase.FREE
+        case "stale":
+            one.worker.control_confirmed_ms = boottime_ms() - one.worker.limits.control_stale_ms - 1
+        case "killed":
+            one.worker.control = "killed"
         case _:
             pass
     tool.go_on.set()

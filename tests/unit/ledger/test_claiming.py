@@ -25,6 +25,7 @@ from libs.testkit.simulation.cast import View
 def test_a_claim_names_the_control_view_of_its_worker() -> None:
     bench = Bench()
     bench.world.control = View(7)
+    bench.process.see_control()
     bench.hold(Claim)
     assert bench.held(Claim).control_seq == 7
 

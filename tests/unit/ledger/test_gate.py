@@ -26,6 +26,7 @@ from libs.ledger.protocol import (
     Started,
 )
 from libs.ledger.service import Recover, Result, Stopped
+from libs.ledger.worker import Worker
 from libs.testkit.simulation.bench import Bench
 from libs.testkit.simulation.clock import START_AT
 
@@ -136,11 +137,43 @@ def test_with_stale_switches_the_gate_waits() -> None:
     bench = Bench().open()
     _, start = at_the_gate(bench)
     bench.world.age(False)
-    bench.run(20)
+    bench.until(lambda: not bench.worker.may_decide())
     bench.answer(started(start)).hold().run(300)
     assert bench.seen(Call) == []
     bench.world.age(True)
     bench.until(lambda: bench.seen(Call))
+
+
+def asleep(bench: Bench) -> int:
+    """The process sleeps, under a lease that is as long as leases may be; the boot time at which it wakes."""
+    bench.lane.lease_end_boot_ms = bench.world.clock.boot_ms + 120_000
+    worker: Worker = bench.worker
+    assert worker.control_confirmed_ms is not None
+    return worker.control_confirmed_ms + worker.limits.control_stale_ms + 1
+
+
+@pytest.mark.rule(17)
+def test_a_process_that_slept_does_not_take_its_switches_for_known() -> None:
+    bench = Bench().open()
+    _, start = at_the_gate(bench)
+    wakes = asleep(bench)
+    actions = bench.worker.handle(started(start), wakes)
+    assert bench.worker.lease_ok(0, bench.lane.claim, wakes)
+    assert not [action for action in actions if isinstance(action, Call)]
+
+
+@pytest.mark.rule(17)
+def test_the_switches_are_looked_at_again_right_before_the_first_byte() -> None:
+    bench = Bench().open()
+    key, call = calling(bench)
+    worker, wakes = bench.worker, asleep(bench)
+    assert worker.may_call(0, call.claim, call.effect, wakes - 1)
+    assert not worker.may_call(0, call.claim, call.effect, wakes)
+    bench.world.flip(frozenset({"OPAQUE"}))
+    bench.run(20).hold().let(call)
+    bench.until(lambda: bench.names("execution")[-1] == "ExecutionCancelled").run(200)
+    assert bench.facts("execution")[-1].body.not_sent
+    assert key not in bench.world.tool.calls
 
 
 # ---------------------------------------------------------------- rule 18

@@ -12,6 +12,7 @@ from libs.ledger.protocol import (
     Commit,
     CommitRefused,
     Committed,
+    Load,
     Publish,
     PublishSide,
     Renew,
@@ -189,12 +190,37 @@ def test_an_event_decided_under_a_newer_control_view_waits_for_ours() -> None:
 def test_with_a_stale_control_view_nothing_is_decided() -> None:
     bench = Bench().open()
     bench.world.age(False)
-    bench.run(20)
+    bench.until(lambda: not bench.worker.may_decide())
     bench.order(1)
     bench.run(300)
     assert bench.names("intake") == []
     bench.world.age(True)
     bench.until(lambda: bench.names("outcome"))
+
+
+@pytest.mark.rule(24)
+def test_what_was_taken_under_a_fresh_view_is_not_decided_under_a_stale_one() -> None:
+    bench = Bench().open().hold(Load)
+    bench.order(1)
+    load = bench.held(Load)
+    bench.world.age(False)
+    bench.until(lambda: not bench.worker.may_decide())
+    bench.hold().let(load).run(300)
+    assert bench.names("intake") == []
+    bench.world.age(True)
+    bench.until(lambda: bench.names("outcome"))
+
+
+@pytest.mark.rule(24)
+def test_with_a_stale_view_positions_are_written_all_the_same() -> None:
+    bench = Bench().open()
+    bench.order(1)
+    bench.until(lambda: bench.names("outcome"))
+    bench.world.age(False)
+    bench.until(lambda: not bench.worker.may_decide())
+    bench.lane.dirty_since_ms, commits = bench.worker.boot_ms, len(bench.seen(Commit))
+    bench.until(lambda: bench.lane.dirty_since_ms is None)
+    assert len(bench.seen(Commit)) == commits + 1
 
 
 @pytest.mark.rule(24)
