@@ -127,7 +127,8 @@ class Renew:
 
 @dataclass(frozen=True)
 class Survey:
-    """Announce this worker (or, `leaving`, take it off the list); see the other workers and who owns which lane."""
+    """Announce this worker (or, `leaving`, take it off the list of those who share the lanes out, since it leaves or
+    could not serve them); see the other workers and who owns which lane."""
 
     leaving: bool = False
 

@@ -68,9 +68,20 @@ def on_control(worker: Worker, answer: ControlSeen) -> None:
     """The control view moved or was confirmed: work that waits for a switch is looked at again."""
     if worker.control is not None and answer.view.seq < worker.control.seq:
         return  # what is in force never steps back
-    changed = worker.control is None or answer.view.seq != worker.control.seq or not worker.may_decide()
+    was_stale = not worker.may_decide()
+    changed = worker.control is None or answer.view.seq != worker.control.seq or was_stale
     worker.control, worker.control_confirmed_ms = answer.view, answer.confirmed_ms
+    if was_stale and worker.may_decide():
+        _is_back(worker)
     if changed and worker.may_decide():
         for lane in worker.lanes.values():
             if lane.phase is Phase.OPEN:
                 lane.wake_ready(worker.hosted)
+
+
+def _is_back(worker: Worker) -> None:
+    """The log answers us again after a while: whatever we gave up because it did not is worth another try, and the
+    others are told at once that we count again."""
+    worker.failing, worker.next_survey_ms = False, worker.boot_ms
+    for lane in worker.lanes.values():
+        lane.trouble.shunned_until_ms = lane.trouble.shuns = 0

@@ -68,6 +68,7 @@ class Trouble:
     retry_ms: int = 0  # claim again from then on
     mending_since_ms: int | None = None  # an input's tail is away
     shunned_until_ms: int = 0  # released because of failures: another worker should try
+    shuns: int = 0  # how often so, with no ack in between
 
 
 @dataclass
@@ -127,9 +128,12 @@ class Lane:
         """Drop everything that was read under the last claim (rule 2); what the process called stays elsewhere."""
         self.__dict__.update(Lane(self.number, claim=self.claim, trouble=self.trouble).__dict__)
 
-    def has_published(self) -> None:
-        """The log takes what we have again."""
-        self.trouble = Trouble(mending_since_ms=self.trouble.mending_since_ms if self.mending else None)
+    def has_published(self, acked: bool) -> None:
+        """The log takes what we have (`acked`), or there is nothing that it would have to take."""
+        trouble = self.trouble
+        self.trouble = Trouble(
+            mending_since_ms=trouble.mending_since_ms if self.mending else None, shuns=0 if acked else trouble.shuns
+        )
 
     # -- what to read
 

@@ -32,7 +32,8 @@ class Limits:
     backoff_ms: int = 1_000
     backoff_max_ms: int = 60_000
     release_after_ms: int = 30_000  # a lane that could not publish for so long is given to another worker
-    shun_ms: int = 15_000  # and not claimed by this one for so long
+    shun_ms: int = 15_000  # and not claimed by this one for so long; twice as long each time
+    shun_max_ms: int = 60_000
     look_again_ms: int = 30_000  # how often an owner looks whether its outputs still end as it knows them
     gap_wait_ms: int = 5_000  # an input that skipped a number may take so long to come back to it
     drain_ms: int = 15_000  # a lane that is given back waits so long for its effects

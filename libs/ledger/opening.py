@@ -188,7 +188,7 @@ def _open(worker: Worker, lane: Lane, answer: Checked, frontier: dict[str, Publi
     if not lane.mending:
         lane.trouble.mending_since_ms = None
     if lane.published_all:
-        lane.has_published()
+        lane.has_published(acked=False)
     for part in lane.parts.values():
         part.cursors = {topic: lane.anchored(topic, cursor) for topic, cursor in part.cursors.items()}
         if part.unacked:

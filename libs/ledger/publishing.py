@@ -91,7 +91,8 @@ def _acked(worker: Worker, lane: Lane, part: Part, answer: Acked) -> None:
     part.unacked = ()
     lane.dirty_since_ms = worker.boot_ms if lane.dirty_since_ms is None else lane.dirty_since_ms
     if lane.published_all:
-        lane.has_published()
+        lane.has_published(acked=True)
+        worker.failing = False
 
 
 def _sides(worker: Worker, lane: Lane, part: Part, answer: SidesAcked) -> None:

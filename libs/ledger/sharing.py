@@ -18,13 +18,20 @@ def on_time(worker: Worker) -> None:
     if not worker.surveying and worker.boot_ms >= worker.next_survey_ms:
         worker.surveying = True
         worker.next_survey_ms = worker.boot_ms + worker.limits.survey_ms
-        worker.out.append(Survey(leaving=worker.stopping))
+        worker.out.append(Survey(leaving=worker.stopping or not counts(worker)))
     if not worker.renewing and worker.boot_ms >= worker.next_renew_ms:
         worker.next_renew_ms = worker.boot_ms + worker.limits.lease_ms // 4
         lanes = [(lane.number, lane.claim, lane.epoch) for lane in worker.lanes.values() if lane.owned]
         if lanes:
             worker.renewing = True
             worker.out.append(Renew(lanes))
+
+
+def counts(worker: Worker) -> bool:
+    """Is it one of those who share the lanes out? Others give lanes up for whoever counts, so only a worker that can
+    serve them does: one with a fresh control view that has not just given a lane up because of failures."""
+    shuns = any(worker.boot_ms < lane.trouble.shunned_until_ms for lane in worker.lanes.values())
+    return worker.may_decide() and not shuns
 
 
 def on_answer(worker: Worker, answer: Renewed | Surveyed) -> None:
@@ -81,27 +88,66 @@ def _give_all_back(worker: Worker) -> None:
 
 
 def _share(worker: Worker, answer: Surveyed) -> None:
-    """Every live worker gets lanes // workers, the first ones one more. Too many: release. Too few: claim free ones."""
-    workers = sorted(answer.workers)
-    if worker.token not in workers:
-        return
-    rank = workers.index(worker.token)
-    wanted = worker.limits.lanes // len(workers) + (1 if rank < worker.limits.lanes % len(workers) else 0)
-    keeping = [lane for lane in worker.lanes.values() if lane.phase is not Phase.FREE and not lane.draining]
-    for lane in sorted(keeping, key=lambda one: one.number)[wanted:]:
-        lane.draining_since_ms = worker.boot_ms
+    """Every worker that counts gets an even share, the first ones one more, of the lanes that those who do not count
+    have left. Too many: release. Too few: claim free ones."""
+    sharers = tuple(sorted(answer.workers))
+    if sharers != worker.sharers:
+        worker.sharers, worker.adopted = sharers, {}  # somebody else may take them now
     free = [seen for seen in answer.lanes if _is_free(worker, seen)]
     worker.left_over = {seen.lane: worker.left_over.get(seen.lane, 0) + 1 for seen in free}
     worker.halted = {seen.lane: seen.halted for seen in answer.lanes if seen.halted}
+    worker.settled = False
+    if worker.token in sharers:
+        worker.outdone_since_ms = None
+        free = _level(worker, answer, free)
+    else:
+        _stand_back(worker)
+        free.sort(key=lambda seen: seen.token != worker.token)
+        free = _nobodys(worker, free, sum(seen.token == worker.token for seen in free))
+    if worker.may_decide():
+        for seen in free:
+            worker.claim(worker.lanes[seen.lane])
+
+
+def _level(worker: Worker, answer: Surveyed, free: list[LaneSeen]) -> list[LaneSeen]:
+    """Release what is above our share, lanes in trouble first; of the free ones, those to be claimed. That somebody is
+    above its share means that somebody else who counts is below."""
+    sharers, lanes = worker.sharers, worker.limits.lanes
+    rank = sharers.index(worker.token)
+    shared = lanes - sum(not seen.free and seen.token not in sharers for seen in answer.lanes)
+    wanted = shared // len(sharers) + (1 if rank < shared % len(sharers) else 0)
+    keeping = [
+        lane
+        for lane in worker.lanes.values()
+        if lane.phase is not Phase.FREE and not lane.draining and worker.boot_ms >= worker.adopted.get(lane.number, 0)
+    ]
+    for lane in sorted(keeping, key=lambda one: (one.trouble.since_ms is not None, one.number))[wanted:]:
+        lane.draining_since_ms = worker.boot_ms
     room = max(0, wanted - len(keeping))
     worker.settled = not room or not free
-    if worker.needs_control and worker.control is None:
-        return
-    start = rank * worker.limits.lanes // len(workers)
-    free.sort(key=lambda s: (s.lane - start) % worker.limits.lanes)
-    left_over = [seen for seen in free[room:] if worker.left_over[seen.lane] > LEFT_OVER_SURVEYS]
-    for seen in free[:room] + left_over[: 0 if room else 1]:
-        worker.claim(worker.lanes[seen.lane])
+    start = rank * lanes // len(sharers)
+    free.sort(key=lambda seen: (seen.lane - start) % lanes)
+    return free[:room] if room else _nobodys(worker, free, 0)
+
+
+def _stand_back(worker: Worker) -> None:
+    """We do not count, but keep what we have: unless nothing is decided here for long, and others could."""
+    others = set(worker.sharers) - {worker.token}
+    if worker.may_decide() or not others:
+        worker.outdone_since_ms = None
+    elif worker.outdone_since_ms is None:
+        worker.outdone_since_ms = worker.boot_ms
+    elif worker.boot_ms - worker.outdone_since_ms >= worker.limits.release_after_ms:
+        _give_all_back(worker)
+
+
+def _nobodys(worker: Worker, free: list[LaneSeen], ours: int) -> list[LaneSeen]:
+    """The first `ours`, and one lane that nobody takes: it stays for a while, since whose share it would be has had its
+    time to take it."""
+    left_over = [seen for seen in free[ours:] if worker.left_over[seen.lane] > LEFT_OVER_SURVEYS][:1]
+    for seen in left_over:
+        worker.adopted[seen.lane] = worker.boot_ms + worker.limits.release_after_ms
+    return free[:ours] + left_over
 
 
 def _is_free(worker: Worker, seen: LaneSeen) -> bool:

@@ -74,6 +74,10 @@ class Worker:
         # (lane, service) whose partition has an un-acked batch of ours -> its shared producer, None = one of its own
         self.appending: dict[tuple[int, str], int | None] = {}
         self.left_over: dict[int, int] = {}  # lane -> surveys in a row that found it free
+        self.sharers: tuple[bytes, ...] = ()  # who counts, as the last survey saw it
+        self.adopted: dict[int, int] = {}  # lanes beyond our share, which nobody took: until when they stay
+        self.outdone_since_ms: int | None = None  # since when others could decide, and we cannot
+        self.failing = False  # we gave a lane up because of failures, and nothing was acked since
         self.stopping = False
         self.stopping_since_ms = 0
         self.halted: dict[int, str] = {}  # lanes that nobody may claim, and why, as the last survey saw them
@@ -192,7 +196,7 @@ class Worker:
 
     def lose(self, lane: Lane) -> None:
         """The lane belongs to somebody else: drop it with all its services; results go to `commands` (rule 20)."""
-        lane.trouble = Trouble(shunned_until_ms=lane.trouble.shunned_until_ms)
+        lane.trouble = Trouble(shunned_until_ms=lane.trouble.shunned_until_ms, shuns=lane.trouble.shuns)
         lane.forget()
 
     def release(self, lane: Lane) -> None:
@@ -216,13 +220,26 @@ class Worker:
         trouble.retry_ms = self.boot_ms + delay
         if self.stopping:
             self.release(lane)
-        elif release and self.boot_ms - trouble.since_ms >= self.limits.release_after_ms:
-            trouble.shunned_until_ms = self.boot_ms + self.limits.shun_ms
+        elif release and self.boot_ms - trouble.since_ms >= self._patience_ms(lane):
+            self._shun(lane)
             self.release(lane)
         else:
             epoch = lane.epoch
             lane.forget()
             lane.epoch, lane.phase = epoch, Phase.BACKOFF
+
+    def _patience_ms(self, lane: Lane) -> int:
+        """How long a lane may fail before it is released. Not again as long when we have just given one up in vain."""
+        return 0 if self.failing or lane.trouble.shuns else self.limits.release_after_ms
+
+    def _shun(self, lane: Lane) -> None:
+        """For another worker to try: we stay away from it, twice as long each time. That the database does not answer
+        us is no reason to: a claim without an answer is tried again as soon as it does."""
+        if lane.epoch:
+            shun_ms = min(self.limits.shun_ms << min(lane.trouble.shuns, 16), self.limits.shun_max_ms)
+            lane.trouble.shunned_until_ms = self.boot_ms + shun_ms
+            lane.trouble.shuns += 1
+            self.failing = True
 
     def halt(self, lane: Lane, reason: str) -> None:
         """Nobody goes on until an operator has looked (rule 9). Written under the fence; only if that holds is it an

@@ -27,7 +27,7 @@ LIMITS = {
     "lease_ms": LEASE_MS, "margin_ms": 80, "batch_max": 8, "queue_max": 12, "sides_max": 4, "flush_ms": 300,
     "call_timeout_max_ms": 400, "survey_ms": 150, "worker_ttl_ms": 700, "backoff_ms": 60, "backoff_max_ms": 500,
     "release_after_ms": 1_500, "mend_wait_ms": 60_000, "shun_ms": 500, "gap_wait_ms": 400, "drain_ms": 700,
-    "look_again_ms": 900, "control_stale_ms": 500,
+    "look_again_ms": 900, "control_stale_ms": 500, "shun_max_ms": 4_000,
 }  # fmt: skip
 
 

@@ -13,10 +13,10 @@ from libs.testkit.simulation.bench import Bench
 @pytest.mark.rule(1)
 def test_a_worker_that_has_no_control_view_yet_claims_nothing_however_free_the_lanes_are() -> None:
     worker = Bench().worker
-    worker.control = None
+    worker.control = worker.control_confirmed_ms = None
     free = Surveyed(0, 1, [worker.token], [LaneSeen(0, None, True, "")])
     assert not [a for a in worker.handle(free, 5) if isinstance(a, Claim)]
-    worker.control = Bench().open().worker.control
+    worker.control, worker.control_confirmed_ms = Bench().open().worker.control, 6
     assert [a.lane for a in worker.handle(free, 6) if isinstance(a, Claim)] == [0]
 
 
