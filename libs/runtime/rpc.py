@@ -22,6 +22,7 @@ from typing import Any
 
 import grpc
 import grpc.aio
+from google.protobuf.message import DecodeError
 
 from libs.contracts.events import FailureCategory, Principal
 from libs.runtime.logs import logger, traced
@@ -30,6 +31,7 @@ from libs.runtime.telemetry import Metrics
 CODE_KEY = "deedbook-code"
 CATEGORY_KEY = "deedbook-category"
 OPEN_PREFIX = "/grpc.health.v1.Health/"
+OPEN_CALLS_MAX = 16  # calls at once of those who need no token; they must leave room for those who have one
 TRACE_BYTES_MAX = 64
 
 
@@ -117,12 +119,16 @@ def enter(principal: Principal, trace: str = "") -> None:
 
 
 class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
-    """Wraps every method but those of the health service, so that no handler can forget to authenticate."""
+    """Wraps every method, so that no handler can forget to authenticate. A call takes one of the server's places from
+    its first byte on, so nobody's request is waited for before the caller is known, and nobody's for long: to the
+    server every method looks like one that reads a stream. Open to all is the health service's `Check`, a few at once;
+    its `Watch`, which would hold a place for ever, is UNIMPLEMENTED, which its clients take for an answer."""
 
     def __init__(self, authenticate: Authenticate, metrics: Metrics, call_timeout_s: float) -> None:
         self._authenticate = authenticate
         self._metrics = metrics
         self._call_timeout_s = call_timeout_s
+        self._open_calls = 0
         self._log = logger(__name__)
 
     async def intercept_service(
@@ -132,26 +138,42 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     ) -> grpc.RpcMethodHandler[Any, Any]:
         handler: Any = await continuation(handler_call_details)
         method = str(handler_call_details.method)
-        if handler is None or method.startswith(OPEN_PREFIX):
-            return handler  # type: ignore[no-any-return]
+        is_open = method.startswith(OPEN_PREFIX)
+        if handler is None or (is_open and handler.response_streaming):
+            return None  # type: ignore[return-value]  # UNIMPLEMENTED
+        wire = (handler.request_deserializer, handler.response_serializer)
         made: Any
         if handler.response_streaming:
-            made = grpc.unary_stream_rpc_method_handler(
-                self._stream(method, handler.unary_stream), handler.request_deserializer, handler.response_serializer
-            )
+            made = grpc.stream_stream_rpc_method_handler(self._stream(method, handler.unary_stream), *wire)
+        elif is_open:
+            made = grpc.stream_unary_rpc_method_handler(self._open(handler.unary_unary), *wire)
         else:
-            made = grpc.unary_unary_rpc_method_handler(
-                self._unary(method, handler.unary_unary), handler.request_deserializer, handler.response_serializer
-            )
+            made = grpc.stream_unary_rpc_method_handler(self._unary(method, handler.unary_unary), *wire)
         return made  # type: ignore[no-any-return]
 
+    def _open(self, inner: Callable[[Any, Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
+        async def call(requests: Any, context: Any) -> Any:
+            if self._open_calls >= OPEN_CALLS_MAX:
+                await context.abort(Overloaded.status, Overloaded.text)
+            self._open_calls += 1
+            try:
+                async with asyncio.timeout(self._call_timeout_s):
+                    request = await _one(requests)
+            except (TimeoutError, BadRequest):
+                await context.abort(BadRequest.status, BadRequest.text)
+            finally:
+                self._open_calls -= 1
+            return await inner(request, context)
+
+        return call
+
     def _unary(self, method: str, inner: Callable[[Any, Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
-        async def call(request: Any, context: Any) -> Any:
+        async def call(requests: Any, context: Any) -> Any:
             began = time.perf_counter()
             try:
                 with traced(await self._enter(context), method=method):
                     async with asyncio.timeout(self._call_timeout_s):
-                        answer = await inner(request, context)
+                        answer = await inner(await _one(requests), context)
             except BaseException as error:
                 await self._refuse(method, context, error)
                 raise
@@ -162,9 +184,11 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         return call
 
     def _stream(self, method: str, inner: Callable[[Any, Any], AsyncGenerator[Any, None]]) -> Callable[[Any, Any], Any]:
-        async def call(request: Any, context: Any) -> AsyncIterator[Any]:
+        async def call(requests: Any, context: Any) -> AsyncIterator[Any]:
             try:
                 with traced(await self._enter(context), method=method):
+                    async with asyncio.timeout(self._call_timeout_s):
+                        request = await _one(requests)
                     async with aclosing(inner(request, context)) as answers:
                         async for answer in answers:
                             yield answer
@@ -212,3 +236,13 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
 
     def _count(self, method: str, status: grpc.StatusCode) -> None:
         self._metrics.calls.labels(method, status.name).inc()
+
+
+async def _one(requests: AsyncIterator[Any]) -> Any:
+    """The one request of a call. Raises BadRequest if there is none, or none that can be read."""
+    try:
+        async for request in requests:
+            return request
+    except DecodeError:
+        raise BadRequest from None
+    raise BadRequest("the call ends before its request")

@@ -4,6 +4,7 @@ the ledger, and nothing to those whom it does not concern."""
 from __future__ import annotations
 
 # ruff: noqa: N802 - the contract names the methods
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any
@@ -34,7 +35,7 @@ class StatusHandler(rpc.StatusServiceServicer):
         self._settings = settings
         self._metrics = metrics
         self._lanes = lanes
-        self._watches = 0
+        self._watches: Counter[str] = Counter()  # by tenant, so that none can take all of them
 
     async def Get(self, request: pb.GetRequest, context: Any) -> pb.GetResponse:
         key = read_id(request.intent_id, "intent_id")
@@ -55,18 +56,25 @@ class StatusHandler(rpc.StatusServiceServicer):
         )
 
     async def Watch(self, request: pb.WatchRequest, context: Any) -> AsyncIterator[pb.WatchResponse]:
-        if self._watches >= self._settings.watches_max:
+        tenant = caller().tenant
+        if self._watches[tenant] >= self._settings.watches_tenant_max:
+            raise Overloaded("your tenant watches too much at once; end some, or ask again later", "WATCHES_OF_TENANT")
+        if self._watches.total() >= self._settings.watches_max:
             raise Overloaded
-        self._watches += 1
-        self._metrics.watches.set(self._watches)
+        self._count(tenant, 1)
         try:
             key = read_id(request.intent_id, "intent_id")
             async with aclosing(self._versions(key, request.after_version)) as views:
                 async for view in views:
                     yield pb.WatchResponse(intent=show(key, view, wall_micros(), self._lanes))
         finally:
-            self._watches -= 1
-            self._metrics.watches.set(self._watches)
+            self._count(tenant, -1)
+
+    def _count(self, tenant: str, more: int) -> None:
+        self._watches[tenant] += more
+        if not self._watches[tenant]:
+            del self._watches[tenant]
+        self._metrics.watches.set(self._watches.total())
 
     async def _versions(self, key: bytes, after: int) -> AsyncGenerator[IntentView, None]:
         """Each version above `after`, until the intent has ended. A stream must not outlive its token, so it has a

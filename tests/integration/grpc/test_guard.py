@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -31,6 +33,7 @@ pytestmark = [
 
 ALICE = Principal("acme", "alice", ActorKind.HUMAN, (), ())
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+CALLS = 20
 RAISED: dict[str, Exception] = {
     "account": rpc.AccountDenied(),
     "role": rpc.RoleMissing(),
@@ -162,6 +165,74 @@ async def test_health_is_open_to_all_and_per_service(server: GrpcServer) -> None
         await server.serving(False)
         said = await health.Check(health_pb2.HealthCheckRequest(), timeout=5)
         assert said.status == health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+async def test_watching_health_takes_no_place_from_those_who_have_a_token() -> None:
+    async with crowded() as (health, stub):
+        for _ in range(2 * CALLS):
+            error = await refused(health.Watch(health_pb2.HealthCheckRequest(), timeout=5).read())
+            assert error.code() == grpc.StatusCode.UNIMPLEMENTED
+        said = await stub.Get(pb.GetRequest(), metadata=metadata(), timeout=5)
+        assert said.intent.requester == "alice"
+
+
+@pytest.mark.parametrize(
+    ("method", "held"), [("/grpc.health.v1.Health/Check", 16), ("/deedbook.status.v1.StatusService/Get", 0)]
+)
+async def test_calls_that_never_say_what_they_want_leave_room_for_others(method: str, held: int) -> None:
+    """Without a token: refused before the request is waited for; where none is needed, a few at once."""
+    settings = load(GrpcSettings, grpc_call_timeout_ms=60_000, grpc_calls_max=CALLS)
+    async with crowded(settings) as (health, stub):
+        silent: Any = health.channel.stream_unary(method, None, None)
+        calls = [silent(timeout=20) for _ in range(2 * CALLS)]
+        refusals = asyncio.Semaphore(0)
+        for call in calls:
+            call.add_done_callback(lambda _: refusals.release())
+        for _ in range(len(calls) - held):
+            await asyncio.wait_for(refusals.acquire(), 5)
+        said = await stub.Get(pb.GetRequest(), metadata=metadata(), timeout=5)
+        assert said.intent.requester == "alice"
+        for call in calls:
+            call.cancel()
+        checked = health.Check(health_pb2.HealthCheckRequest(), timeout=5)
+        assert (await checked).status == health_pb2.HealthCheckResponse.SERVING
+
+
+async def test_who_has_a_token_and_says_nothing_is_not_waited_for_long(server: GrpcServer) -> None:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        silent: Any = channel.stream_unary("/deedbook.status.v1.StatusService/Get", None, None)
+        error = await refused(silent(metadata=metadata(), timeout=10))
+        assert (error.code(), error.details()) == (grpc.StatusCode.DEADLINE_EXCEEDED, "no answer in time; try again")
+        unreadable: Any = channel.unary_unary("/deedbook.status.v1.StatusService/Get", None, None)
+        error = await refused(unreadable(b"\xff\xff", metadata=metadata(), timeout=5))
+        assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+@dataclass
+class Health:
+    """Its stub, and the channel for calls that no stub would make."""
+
+    channel: grpc.aio.Channel
+    Check: Any
+    Watch: Any
+
+
+@asynccontextmanager
+async def crowded(settings: GrpcSettings | None = None) -> AsyncIterator[tuple[Health, Any]]:
+    """A server with few places, and two clients of it: one without a token."""
+    made = GrpcServer(settings or load(GrpcSettings, grpc_calls_max=CALLS), authenticate, Metrics(CollectorRegistry()))
+    made.add("deedbook.status.v1.StatusService", status_pb2_grpc.add_StatusServiceServicer_to_server, Probe())
+    await made.start()
+    own = [("grpc.use_local_subchannel_pool", 1)]
+    try:
+        async with (
+            grpc.aio.insecure_channel(f"127.0.0.1:{made.port}", own) as one,
+            grpc.aio.insecure_channel(f"127.0.0.1:{made.port}", own) as two,
+        ):
+            health = health_pb2_grpc.HealthStub(one)
+            yield Health(one, health.Check, health.Watch), status_pb2_grpc.StatusServiceStub(two)
+    finally:
+        await made.stop(0)
 
 
 async def test_a_port_that_is_taken_is_named(server: GrpcServer) -> None:

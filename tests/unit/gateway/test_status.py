@@ -339,3 +339,27 @@ async def test_watches_are_counted_and_bounded() -> None:
     second: Any = front.Watch(pb.WatchRequest(intent_id=show_id(ONE)), None)
     assert (await watched(second)).version == 1
     await second.aclose()
+
+
+async def test_one_tenant_cannot_take_all_watches() -> None:
+    store = FakeStore(one=PENDING)
+    front = handler(store, watches_max=3, watches_tenant_max=2)
+    streams: list[Any] = []
+    for expected in (None, None, "WATCHES_OF_TENANT"):
+        enter(AGENT)
+        streams.append(front.Watch(pb.WatchRequest(intent_id=show_id(ONE)), None))
+        if expected is None:
+            await watched(streams[-1])
+            continue
+        with pytest.raises(Overloaded) as error:
+            await watched(streams[-1])
+        assert error.value.code == expected
+    enter(Principal("rival", "eve", ActorKind.HUMAN, (), ()))
+    with pytest.raises(NotFound):  # let in, and told the same as everybody
+        await watched(front.Watch(pb.WatchRequest(intent_id=show_id(ONE)), None))
+    for stream in streams:
+        await stream.aclose()
+    enter(AGENT)
+    again: Any = front.Watch(pb.WatchRequest(intent_id=show_id(ONE)), None)
+    assert (await watched(again)).version == 1
+    await again.aclose()
