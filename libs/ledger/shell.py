@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from libs.contracts.events import AnswerStatus, FailureCategory, ToolAnswer
@@ -103,7 +104,8 @@ class Shell:
         await asyncio.wait((reader, stop), return_when=asyncio.FIRST_COMPLETED)
         if not stop.done():
             reader.result()
-        self._perform(self.worker.stop(boottime_ms()))
+        with self._or_end():
+            self._perform(self.worker.stop(boottime_ms()))
         await self._free.wait()
         reader.cancel()
         if self._timer is not None:
@@ -149,15 +151,27 @@ class Shell:
     def _turn(self) -> None:
         self._scheduled = False
         answers, self._inbox = self._inbox, []
-        self._perform(self.worker.handle_all(answers, boottime_ms()))
+        with self._or_end():
+            self._perform(self.worker.handle_all(answers, boottime_ms()))
         if any(isinstance(answer, Acked) for answer in answers):
             hit("after-ack")
 
+    @contextmanager
+    def _or_end(self) -> Iterator[None]:
+        """A worker that failed between two lines holds who knows what: its leases must run out, and nothing of it go
+        on. (The loop would only log it, and a tick would never come again.)"""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            self._log.critical("the lanes failed in a way nobody foresaw: ending this process", exc_info=error)
+            os._exit(70)
+
     def _tick(self) -> None:
-        self._perform(self.worker.tick(boottime_ms()))
-        self._watch()
-        if self.worker.stopped:
-            self._free.set()
+        with self._or_end():
+            self._perform(self.worker.tick(boottime_ms()))
+            self._watch()
+            if self.worker.stopped:
+                self._free.set()
         self._timer = self._loop.call_later(TICK_S, self._tick)
 
     def _watch(self) -> None:
