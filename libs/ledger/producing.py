@@ -7,15 +7,17 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from libs.ledger.protocol import Acked, OutRecord, Publish, PublishFailed, PublishSide, SideRecord, SidesAcked
+from libs.ledger.records import shorter
 from libs.runtime import kafka
 from libs.runtime.settings import KafkaSettings, StartRefused
 
 BATCH_BYTES_MAX = kafka.REQUEST_BYTES_MAX - 4_096
 RECORD_OVERHEAD = 64
-SIDES = -1  # the producer of what is not chained: what it cannot send must not disturb the lanes
+SIDES, LATE = -1, -2  # producers of what is not chained: what one cannot send must disturb no lane, and not the other
+TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 FAILURES = (KafkaError, StartRefused, OSError, TimeoutError, asyncio.CancelledError, AssertionError)
 
 
@@ -59,9 +61,11 @@ class Appender:
             self._leave(task)
 
     async def publish_sides(self, action: PublishSide) -> SidesAcked:
-        """Append forwards and dead letters, at least once, each by itself: one that no topic takes keeps no other."""
+        """Append forwards and dead letters, at least once, each by itself: one that no topic takes keeps no other. A
+        dead letter that is too large for its topic is sent with less of its record: it would be for ever."""
         done: list[int] = []
         errors: list[str] = []
+        again: list[SideRecord] = []
 
         async def one(producer: Any, record: SideRecord) -> None:
             try:
@@ -72,12 +76,22 @@ class Appender:
             except FAILURES as cause:
                 if _by_us(cause):
                     raise
-                errors.append(f"{record.topic}: {type(cause).__name__}: {cause}")
+                less = shorter(record.topic, record.value) if isinstance(cause, TOO_LARGE) else None
+                if less is None:
+                    errors.append(f"{record.topic}: {type(cause).__name__}: {cause}")
+                else:
+                    again.append(SideRecord(record.id, record.topic, record.partition, record.key, less))
+
+        async def each(records: Sequence[SideRecord]) -> None:
+            producer = await self._producer(SIDES)
+            await asyncio.gather(*(one(producer, record) for record in records))
 
         try:
             async with asyncio.timeout(self._settings.kafka_timeout_ms / 1000):
-                producer = await self._producer(SIDES)
-                await asyncio.gather(*(one(producer, record) for record in action.records))
+                await each(action.records)
+                if again:
+                    self._drop_own(SIDES)
+                    await each(tuple(again))
         except FAILURES as cause:
             if _by_us(cause):
                 raise
@@ -90,12 +104,12 @@ class Appender:
         """Append one record and wait for its ack, within the limit: '' when it is there, else why that is not known."""
         try:
             async with asyncio.timeout(self._settings.kafka_timeout_ms / 1000):
-                producer = await self._producer(SIDES)
+                producer = await self._producer(LATE)
                 await producer.send_and_wait(topic, value, key=key, partition=partition)
         except FAILURES as error:
             if _by_us(error):
                 raise
-            self._drop_own(SIDES)
+            self._drop_own(LATE)
             return f"{type(error).__name__}: {error}"
         return ""
 

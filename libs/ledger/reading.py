@@ -9,15 +9,16 @@ from typing import Any
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import CorruptRecordException, KafkaError, OffsetOutOfRangeError
 
 from libs.ledger.batch import Hosted
 from libs.ledger.chain import event_hash
 from libs.ledger.codec import CodecError, frame
 from libs.ledger.protocol import Check, Checked, FetchFailed, Follow, OutRecord, Records, TailRecord
+from libs.ledger.records import from_log
 from libs.ledger.rights import TOPIC_AUTHORIZATION_FAILED, unwritable
-from libs.ledger.service import Record
 from libs.runtime import kafka
+from libs.runtime.logs import logger
 from libs.runtime.settings import KafkaSettings, StartRefused
 
 POLL_MS = 100
@@ -44,6 +45,7 @@ class Follower:
         self._next: dict[TopicPartition, tuple[int, int | None]] = {}  # claim, next offset
         self._changed = asyncio.Event()
         self.lag = 0
+        self._log = logger(__name__)
 
     def follow(self, action: Follow) -> None:
         """From now on read exactly these partitions."""
@@ -62,13 +64,15 @@ class Follower:
                     await kafka.start(client, self._settings)
                     self._changed.set()
                 await self._read(client)
-            except (*AWAY, asyncio.CancelledError) as error:
+            except (Exception, asyncio.CancelledError) as error:
                 if client is not None:
                     await kafka.stop(client)
                 client = None
                 task = asyncio.current_task()
                 if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
                     raise  # by us; the library also cancels itself at times, when a broker goes away
+                if not isinstance(error, (*AWAY, asyncio.CancelledError)):
+                    self._log.exception("reading failed in a way nobody foresaw; it goes on with a new client")
                 await asyncio.sleep(0.5)
 
     async def _read(self, client: Any) -> None:
@@ -82,8 +86,9 @@ class Follower:
             self._pause(client)
             try:
                 batches = await client.getmany(timeout_ms=POLL_MS, max_records=FETCH_RECORDS_MAX)
-            except OffsetOutOfRangeError as error:
-                self._out_of_range(error)
+            except (OffsetOutOfRangeError, CorruptRecordException) as error:
+                if not self._failed(error):
+                    raise
                 continue
             for place, records in batches.items():
                 self._deliver(place, records)
@@ -112,11 +117,7 @@ class Follower:
             return
         claim, _ = self._next[place]
         self._next[place] = (claim, records[-1].offset + 1)
-        items = tuple(
-            Record(place.topic, place.partition, r.offset, r.timestamp * 1000, r.key, r.value or b"", tuple(r.headers))
-            for r in records
-        )
-        self.post(Records(place.topic, place.partition, claim, items))
+        self.post(Records(place.topic, place.partition, claim, tuple(map(from_log, records))))
 
     def _pause(self, client: Any) -> None:
         wanted = {TopicPartition(*place) for place in self._paused()} & set(self._next)
@@ -126,13 +127,18 @@ class Follower:
         if now - wanted:
             client.resume(*(now - wanted))
 
-    def _out_of_range(self, error: OffsetOutOfRangeError) -> None:
-        for place in getattr(error, "args", ({},))[0]:
+    def _failed(self, error: OffsetOutOfRangeError | CorruptRecordException) -> bool:
+        """Something about single partitions: their lanes alone back off. False: nobody knows which they are."""
+        if isinstance(error, OffsetOutOfRangeError):
+            why, places = "is not in the log any more", list(error.args[0])
+        else:
+            why, places = "comes damaged", [place for place in self._next if str(error).endswith(str(place))]
+        for place in places:
             found = self._next.pop(place, None)
             if found is not None:
-                text = f"{place.topic}: offset {found[1]} is not in the log any more"
-                self.post(FetchFailed(place.partition, found[0], text))
+                self.post(FetchFailed(place.partition, found[0], f"{place.topic}: offset {found[1]} {why}"))
         self._changed.set()
+        return bool(places)
 
 
 class Checker:

@@ -32,7 +32,8 @@ class Fact(msgspec.Struct, frozen=True):
 
 
 class Record(msgspec.Struct, frozen=True):
-    """One Kafka record, as fetched. `timestamp_at` is the broker's time in microseconds."""
+    """One Kafka record, as fetched. `timestamp_at` is the broker's time in microseconds. `flaw`: why it stands for
+    something that cannot be read, with nothing of its content; '' = it is as it was sent."""
 
     topic: str
     partition: int
@@ -41,6 +42,7 @@ class Record(msgspec.Struct, frozen=True):
     key: bytes | None
     value: bytes
     headers: tuple[tuple[str, bytes], ...] = ()
+    flaw: str = ""
 
 
 class Command(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from libs.ledger import careful
+from libs.ledger.codec import CodecError
 from libs.ledger.inbox import RecordItem, Taken
 from libs.ledger.lane import Lane, Phase
 from libs.ledger.service import Command, Record, Service, key_of, means_something
@@ -128,6 +129,8 @@ def _prepared(worker: Worker, lane: Lane, record: Record) -> RecordItem | None:
 
 def _event(worker: Worker, lane: Lane, record: Record) -> RecordItem | None:
     try:
+        if record.flaw:
+            raise CodecError(record.flaw)
         return RecordItem(record, fact=worker.tools.decode(record.topic, record.value))
     except Exception as error:  # noqa: BLE001 - corruption or a foreign writer (flow.md decision 3)
         worker.halt(lane, f"{record.topic} offset {record.offset}: {type(error).__name__}: {error}")

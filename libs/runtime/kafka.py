@@ -13,9 +13,11 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.helpers import create_ssl_context
 
+from libs.runtime import batches
 from libs.runtime.settings import KafkaSettings, SettingsError, StartRefused
 
 T = TypeVar("T")
+batches.guard()
 
 REQUEST_BYTES_MAX = 900_000  # below the topics' limit of 1 MiB, batch overhead included
 

@@ -43,6 +43,8 @@ def prepare(record: Record, world: World) -> Prepared:
     settings: IntakeWorld = world.tools["intake"]
     home = intent = None
     try:
+        if record.flaw:
+            raise SubmissionRefused("UNREADABLE", record.flaw)
         home = _arrived(record, settings) if record.topic == INTENTS else _came_home(record)
         intent = decode_message(home.intent, INTENTS)
         arguments = check(intent, home.principal, home.arrived_at, settings.limits, world.control)

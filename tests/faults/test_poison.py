@@ -3,14 +3,18 @@ with their bytes and the reason, and the lane goes on."""
 
 from __future__ import annotations
 
+import gzip
+
 import msgspec
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from libs.contracts.events import HomeSubmission
 from libs.ledger.codec import CATALOGUE
 from libs.ledger.partition import lane_of
 from libs.testkit import seeding
 from tests.faults.rig import Rig, double_intent
+from tests.hostile import GZIP, batch, bomb, entry, send
 
 DEAD = tuple(f"dead.{name}" for name in ("intake", "validation", "approval", "budget", "execution"))
 DEEP = '{"a":' * 200 + "1" + "}" * 200
@@ -62,3 +66,44 @@ async def test_poison_goes_to_the_dead_letters_and_the_lane_goes_on(rig: Rig) ->
         if found.get((topic, lane, offset)) != [(value, code)]
     }
     assert not wrong
+
+
+async def test_what_no_client_library_would_send_ends_no_process_and_stops_no_lane(rig: Rig) -> None:
+    """Header names that are no text, headers without a value, compression bombs, offsets of their own, and records of
+    all sizes that the broker takes."""
+    token = rig.system.token().encode()
+    auth = (b"authorization", b"Bearer " + token)
+    pids = {name: process.pid for name, process in rig.system.running.items()}
+    raws = {
+        "a name that is no text": (batch(entry(0, b"x", [(b"\xff\xfe", b"x"), auth])), "WRONG_MAGIC"),
+        "no value in a header": (batch(entry(0, b"x", [(b"other", None), auth])), "WRONG_MAGIC"),
+        "no value of the token": (batch(entry(0, b"x", [(b"authorization", None)])), "AUTH_INVALID"),
+        "a bomb": (bomb(200, headers=[auth]), "UNREADABLE"),
+        "a large one, packed": (batch(gzip.compress(entry(0, bytes(5 << 20), [auth])), 1, GZIP), "OVERSIZE"),
+        "far away": (batch(entry(2**31 - 1, b"x", [auth])), "WRONG_MAGIC"),
+        **{
+            f"{size} bytes": (batch(entry(0, b"j" * size, [auth])), "OVERSIZE")
+            for size in (899_000, 900_001, 950_000, 1_047_000)
+        },
+        "a large key": (batch(entry(0, b"x", [auth], key=b"k" * 1_000_000)), "WRONG_MAGIC"),
+    }
+    producer = AIOKafkaProducer(
+        bootstrap_servers=rig.system.kafka.kafka_bootstrap, enable_idempotence=False, acks="all",
+        max_request_size=2 << 20,
+    )  # fmt: skip
+    await producer.start()
+    placed = {}
+    for n, (name, (raw, code)) in enumerate(raws.items()):
+        lane = n % rig.system.plan.lanes
+        placed[name] = (lane, await send(producer, "intents", lane, raw), code)
+    await producer.stop()
+    await rig.load(24)
+    await rig.prove()
+    assert {name: process.pid for name, process in rig.system.running.items()} == pids
+    letters = [letter for _, letter in await rig.records("dead.intake")]
+    found = {
+        name: [one.code for one in letters if (one.topic, one.partition, one.offset) == ("intents", lane, offset)]
+        for name, (lane, offset, _) in placed.items()
+    }
+    assert found == {name: [code] for name, (_, _, code) in placed.items()}
+    assert not [one for one in letters if token in one.value + b"".join(one.headers.values())]

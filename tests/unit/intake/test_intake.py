@@ -273,3 +273,19 @@ def test_a_refused_tool_entry_is_no_matter_for_intake() -> None:
     at = desk(control(tool("git/other")))
     at.arrive("intake", record(changed(intent(), tool="git/unknown")))
     assert at.names() == ["IntentAccepted"]
+
+
+@pytest.mark.requirement("T5")
+def test_what_cannot_be_read_is_refused_with_its_offsets_and_nothing_of_it() -> None:
+    at = desk()
+    flaw = "offsets 3 to 7: compressed, and more than 8388608 bytes when unpacked"
+    at.arrive("intake", Record("intents", 0, 7, NOW, None, b"digest", (), flaw))
+    body = rejected(at, "UNREADABLE")
+    assert (body.reason, body.origin_offset) == (flaw, 7)
+    assert "compress" in body.remedy
+
+
+def test_a_header_without_a_value_is_no_token() -> None:
+    at = desk()
+    at.arrive("intake", record(intent(), header=b""))
+    rejected(at, "AUTH_INVALID")
