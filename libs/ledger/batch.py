@@ -21,7 +21,7 @@ from libs.ledger.hosted import Hosted
 from libs.ledger.parking import as_record
 from libs.ledger.partition import lane_of
 from libs.ledger.pieces import BatchPart, LaneView, Step
-from libs.ledger.protocol import ParkedInput, Published, RowChange, SideRecord
+from libs.ledger.protocol import ParkedInput, Published, RowChange
 from libs.ledger.scopes import ScopeView
 from libs.ledger.service import (
     Command,
@@ -42,6 +42,7 @@ from libs.ledger.service import (
 __all__ = ["Hosted", "LaneBatch", "derived_id"]
 
 EVENTS_PER_INPUT_MAX = 64
+SIDE_KEY_MAX = 1_024
 REFUSED = {
     "NOT_PARKED": "no input of this key waits here, or it is not yours to take up",
     "REASON_MISSING": "taking a key up again needs a reason",
@@ -124,9 +125,11 @@ class LaneBatch:
 
     def park(self, service: Service, item: Input, code: str, error: str) -> None:
         """Put a key aside with the input that it failed on: the key waits, others go on. A record that is not in its
-        home lane goes to the dead letters instead: whoever takes the key up again speaks to its home lane."""
+        home lane goes to the dead letters instead: whoever takes the key up again speaks to its home lane. So does one
+        that anybody may have sent when too many wait already; an event waits always, since none may be skipped."""
         part, key = self.parts[service.name], key_of(item)
-        if isinstance(item, Command) and lane_of(key, self.world.lanes) != self.view.lane:
+        at_home = lane_of(key, self.world.lanes) == self.view.lane
+        if isinstance(item, Command) and not (at_home and self.view.has_room_for(part)):
             self.bury(service, item.record, code, error)
             return
         first = not self._is_parked(part, key)
@@ -158,12 +161,14 @@ class LaneBatch:
         self._announce(self.parts[service.name], command, body, tenant)
 
     def bury(self, service: Service, record: Record, code: str, reason: str) -> None:
-        """Original bytes to the dead letters, without a decision."""
+        """Original bytes to the dead letters, without a decision. The lane gets rid of anything here: never raises."""
         part = self.parts[service.name]
-        value = self.hosted.dead_letter(service.name, code, reason, record)
-        side = SideRecord(part.next_side, f"dead.{service.name}", self.view.lane, record.key or b"", value)
-        part.sides.append(side)
-        part.next_side += 1
+        try:
+            value = self.hosted.dead_letter(service.name, code, reason, record)
+        except Exception as error:  # noqa: BLE001 - the alarm names the record
+            self.alarms.append(("NO_DEAD_LETTER", f"{service.name}: {type(error).__name__}: {error}"))
+        else:
+            part.add_side(f"dead.{service.name}", self.view.lane, (record.key or b"")[:SIDE_KEY_MAX], value)
         self.alarms.append((code, f"{service.name}: {record.topic}/{record.offset}: {reason}"))
 
     def _is_parked(self, part: BatchPart, key: bytes) -> bool:
@@ -173,8 +178,12 @@ class LaneBatch:
         if isinstance(item, Due):
             return  # whether it is due is asked again when the key is taken up
         key = key_of(item)
+        if isinstance(item, Command) and not self.view.has_room_for(part):
+            self.bury(part.service, item.record, "PARKED_FULL", f"key {key.hex()} is parked, and too many inputs wait")
+            return
         waiting = part.parked.setdefault(key, [])
-        n = self.view.parked[part.service.name].get(key, 0) + len(waiting)
+        before = self.view.parked[part.service.name].get(key, ())
+        n = (before[-1].n + 1 if before else 0) + len(waiting)
         waiting.append(ParkedInput(n, as_record(item, self.hosted.encode)))
 
     def _announce(self, part: BatchPart, item: Input, body: Any, tenant: str | None = None) -> None:
@@ -236,8 +245,7 @@ class LaneBatch:
                     continue  # its room was set aside when it was woken
                 self.dispatched[effect.effect_class] = self.dispatched.get(effect.effect_class, 0) + 1
         for side in step.sides:
-            part.sides.append(SideRecord(part.next_side, *side))
-            part.next_side += 1
+            part.add_side(*side)
         part.records.extend(step.records)
         for fact in step.facts:
             part.out_seq, part.out_hash = fact.envelope.seq, fact.hash

@@ -34,13 +34,13 @@ def follow(worker: Worker) -> None:
 
 def paused(worker: Worker) -> set[tuple[str, int]]:
     """Partitions that must not be fetched now: enough of them waits."""
-    most = worker.limits.queue_max
+    most, bytes_most = worker.limits.queue_max, worker.limits.queue_bytes_max
     return {
         (topic, lane.number)
         for lane in worker.lanes.values()
-        if len(lane.queue) >= most
+        if len(lane.queue)
         for topic in lane.fetch_next
-        if lane.queue.waiting(topic) >= most
+        if lane.queue.waiting(topic) >= most or lane.queue.size(topic) >= bytes_most
     }
 
 

@@ -52,6 +52,7 @@ class Inbox:
 
     def __init__(self) -> None:
         self._topics: dict[str, deque[Record]] = {}
+        self._bytes: dict[str, int] = {}
         self._prepared: dict[tuple[str, int], RecordItem] = {}
 
     def __len__(self) -> int:
@@ -59,11 +60,18 @@ class Inbox:
 
     def extend(self, topic: str, records: Iterable[Record]) -> None:
         """Add what was fetched."""
-        self._topics.setdefault(topic, deque()).extend(records)
+        queue = self._topics.setdefault(topic, deque())
+        for record in records:
+            queue.append(record)
+            self._bytes[topic] = self._bytes.get(topic, 0) + len(record.value)
 
     def waiting(self, topic: str) -> int:
         """How many records of a topic wait."""
         return len(self._topics.get(topic, ()))
+
+    def size(self, topic: str) -> int:
+        """How many bytes their values have."""
+        return self._bytes.get(topic, 0)
 
     def shares(self, limit: int, only: frozenset[str] | None) -> Iterator[tuple[str, Sequence[Record]]]:
         """Up to `limit` records, in even shares of the topics that have any; `only` these topics if given."""
@@ -88,6 +96,7 @@ class Inbox:
         for item in items:
             record = self._topics[item.record.topic].popleft()
             assert record.offset == item.record.offset, "taken records are the first of their topic"
+            self._bytes[record.topic] -= len(record.value)
             self._prepared.pop((record.topic, record.offset), None)
 
 

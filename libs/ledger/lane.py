@@ -269,13 +269,14 @@ class Lane:
             part.parked.setdefault(key, []).append(item)
 
     def view(
-        self, free: Mapping[str, int], full: frozenset[str], broken: frozenset[tuple[str, bytes]] = frozenset()
+        self, free: Mapping[str, int], full: frozenset[str], broken: frozenset[tuple[str, bytes]], parked_max: int
     ) -> LaneView:
         """What a batch may read of this lane."""
         return LaneView(
             lane=self.number,
             parts={n: (p.out_seq, p.out_hash, p.cursors, p.next_side) for n, p in self.parts.items()},
-            parked={n: {key: items[-1].n + 1 for key, items in p.parked.items()} for n, p in self.parts.items()},
+            parked={n: p.parked for n, p in self.parts.items()},
+            parked_max=parked_max,
             open_effects=frozenset(self.effects),
             woken=frozenset() if self.draining else frozenset(self.woken),
             free=free,

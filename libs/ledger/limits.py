@@ -23,6 +23,8 @@ class Limits:
     batch_max: int = 256  # inputs in a round, over all lanes
     batch_bytes_max: int = 1 << 20  # bytes of records in a round, over all lanes: nothing else is done meanwhile
     queue_max: int = 4_000  # fetched records that wait, per lane and topic
+    queue_bytes_max: int = 32 << 20  # and no more bytes of them
+    parked_max: int = 1_000  # inputs that wait for parked keys, per lane and service; only chained ones go beyond
     sides_max: int = 1_000  # forwards and dead letters not yet on the log, per lane and service
     effects_max: Mapping[str, int] = field(default_factory=lambda: dict(EFFECTS_MAX))
     call_timeout_max_ms: int = 60_000

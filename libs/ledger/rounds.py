@@ -163,7 +163,8 @@ def _run(worker: Worker, round_: Round, lane: Lane, free: dict[str, int]) -> Lan
     """Decide on what was taken from a lane; a key that does not come to rest is put aside, and all is decided anew."""
     _, taken = round_.takens[lane.number]
     while True:
-        view = lane.view(free, frozenset(round_.scopes_full), frozenset(round_.broken))
+        full, broken = frozenset(round_.scopes_full), frozenset(round_.broken)
+        view = lane.view(free, full, broken, worker.limits.parked_max)
         batch = LaneBatch(view, worker.hosted, round_.states, round_.asked, worker.world())
         try:
             if round_.careful and careful.is_poison(lane.care, taken):
