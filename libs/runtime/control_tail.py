@@ -1,6 +1,9 @@
 """The control ledger in memory: read whole at start, then followed. Switches, tools, budgets and policies are looked
 up here, without a database. A view that could not be confirmed up to the end of the log within `control_stale_max_s` is
-not fresh, and everything then counts as stopped; so does one whose chain is broken, for ever."""
+not fresh, and everything then counts as stopped; so does one whose chain is broken, for ever.
+
+A log that lost its tail is mended by the control service, with the same bytes. Until then the view is not fresh; the
+log is read again from its start, and must come to the hash that was read before under the same number."""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from aiokafka import TopicPartition
+from aiokafka.errors import OffsetOutOfRangeError
 
 from libs.contracts.errors import CodecError
 from libs.governance.control import EMPTY, ControlView, apply, freshened
@@ -30,12 +34,16 @@ _START = Cursor()
 
 @dataclass(frozen=True)
 class Tail:
-    """The pure part: what was read, and up to where and when that is known to be all."""
+    """The pure part: what was read, and up to where and when that is known to be all. `folded`: the last event that the
+    view has, ahead of `cursor` while the log is read again; `searched`: the seq up to which one was missing when the
+    log was last read again for it."""
 
     view: ControlView = EMPTY
     cursor: Cursor = _START
+    folded: Cursor = _START
     highest_seq: int = 0
     next_offset: int = 0
+    searched: int = 0
     confirmed_ms: int | None = None
     broken: str = ""
 
@@ -56,9 +64,14 @@ def read(tail: Tail, offset: int, value: bytes) -> Tail:
     envelope = fact.envelope
     match look(tail.cursor, envelope.seq, envelope.prev_hash):
         case Seen.APPLY:
-            cursor = applied(tail.cursor, offset, envelope.seq, fact.hash)
-            highest = max(tail.highest_seq, envelope.seq)
-            return replace(tail, view=apply(tail.view, fact), cursor=cursor, highest_seq=highest)
+            tail = replace(tail, cursor=applied(tail.cursor, offset, envelope.seq, fact.hash))
+            if envelope.seq > tail.folded.last_seq:
+                highest = max(tail.highest_seq, envelope.seq)
+                return replace(tail, view=apply(tail.view, fact), folded=tail.cursor, highest_seq=highest)
+            if envelope.seq == tail.folded.last_seq and fact.hash != tail.folded.last_hash:
+                reason = f"seq {envelope.seq} at offset {offset} has other bytes than were read before"
+                return replace(tail, broken=reason)
+            return tail
         case Seen.DROP:
             return tail
         case Seen.GAP:
@@ -76,14 +89,22 @@ class Question:
 
 
 def confirm(tail: Tail, question: Question, end_offset: int) -> Tail:
-    """The log ended at `end_offset` at some moment after the question: does the tail have all of it by now?"""
+    """The log ended at `end_offset` at some moment after the question: does the tail have all of it by now? If it is
+    shorter than what was read, or has lost an event before what was read, it is to be read again (`rewound`)."""
     if tail.broken:
         return tail
     if end_offset < question.next_offset:
-        reason = f"the log ends at {end_offset}, but was read up to {question.next_offset}"
-        return replace(tail, broken=reason)
-    whole = tail.next_offset >= end_offset and tail.highest_seq == tail.cursor.last_seq
-    return replace(tail, confirmed_ms=question.asked_ms) if whole else tail
+        return rewound(tail)
+    if tail.next_offset < end_offset:
+        return tail
+    if tail.highest_seq == tail.cursor.last_seq:
+        return replace(tail, confirmed_ms=question.asked_ms)
+    return rewound(tail) if tail.searched < tail.highest_seq else tail
+
+
+def rewound(tail: Tail) -> Tail:
+    """The tail at the start of the log: what was folded stays, nothing is confirmed until it was all found again."""
+    return replace(tail, cursor=_START, next_offset=0, searched=tail.highest_seq, confirmed_ms=None)
 
 
 class ControlTail:
@@ -126,7 +147,7 @@ class ControlTail:
     @property
     def seq(self) -> int:
         """Seq of the last event that is folded in."""
-        return self._tail.cursor.last_seq
+        return self._tail.folded.last_seq
 
     @property
     def broken(self) -> str:
@@ -142,6 +163,8 @@ class ControlTail:
         """'' when fresh, else why not, in words."""
         if self._tail.broken:
             return f"the control ledger is broken: {self._tail.broken}"
+        if self._tail.cursor.last_seq < self._tail.folded.last_seq:
+            return "the control ledger has lost events, or is being read again; the control service mends it"
         return "" if self.fresh else "the control view is stale"
 
     async def start(self) -> None:
@@ -169,12 +192,14 @@ class ControlTail:
         return client
 
     async def _run(self, client: Any) -> None:
-        """Follow for ever; a client that failed is replaced and goes on where the tail is."""
+        """Follow for ever; a client that failed, or is to start again, is replaced and goes on where the tail is."""
         while not self._stopping:
             try:
                 if client is None:
                     client = await self._open()
                 await self._follow(client)
+            except OffsetOutOfRangeError:  # the log was cut before the place that we read from
+                self._rewind(rewound(self._tail))
             except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - boundary: the view goes stale, so all stops
                 self._complain(repr(error))  # the library's own cancellations come out here, too
             if client is not None:
@@ -196,7 +221,10 @@ class ControlTail:
                 if asking is not None and asking.done():
                     end_offset, asking = asking.result()[partition], None
                 if end_offset is not None:
-                    self._settle(confirm(self._tail, question, end_offset))
+                    confirmed = confirm(self._tail, question, end_offset)
+                    if confirmed.next_offset < self._tail.next_offset:
+                        return self._rewind(confirmed)
+                    self._settle(confirmed)
                     end_offset = None if self._tail.confirmed_ms == question.asked_ms else end_offset
                 if asking is None and end_offset is None and boottime_ms() - question.asked_ms >= CONFIRM_EVERY_MS:
                     question = Question(boottime_ms(), self._tail.next_offset)
@@ -214,16 +242,29 @@ class ControlTail:
 
     def _take(self, records: Sequence[Any]) -> bool:
         """Fold records; say whether the view moved."""
-        before = self._tail.cursor
-        tail = self._tail
+        before = tail = self._tail
         for record in records:
             tail = read(tail, record.offset, record.value)
         self._settle(tail)
-        return tail.cursor != before
+        return tail.view is not before.view
+
+    def _rewind(self, tail: Tail) -> None:
+        """Begin again at the start of the log."""
+        if self._tail.next_offset:
+            self._log.error(
+                "the control ledger has lost events: everything waits until it has them again", seq=self.seq
+            )
+            self._alarm("CONTROL_SHORTER")
+        self._settle(tail)
+
+    def _alarm(self, code: str) -> None:
+        if self._metrics is not None:
+            self._metrics.alarms.labels(code).inc()
 
     def _settle(self, tail: Tail) -> None:
         if tail.broken and not self._tail.broken:
             self._log.critical("the control ledger is broken; everything counts as stopped", reason=tail.broken)
+            self._alarm("CONTROL_BROKEN")
         self._tail = tail
         if tail.confirmed_ms is not None:
             self._ready.set()

@@ -121,7 +121,7 @@ async def host(process: Process, services: Sequence[Service], given: Given) -> N
                   Checker(kafka_settings, name, hosted, store.kept), outside)  # fmt: skip
     shell.post(ControlSeen(EMPTY, None))
     tail.on_change(lambda view: shell.control_changed(view, tail.confirmed_ms))
-    process.ready = shell.readiness
+    process.ready = lambda: _readiness(shell, tail)
     try:
         await _run(process, shell, Hosting(process, shell, tail, url), given)
     finally:
@@ -142,6 +142,13 @@ async def _run(process: Process, shell: Shell, hosting: Hosting, given: Given) -
     await asyncio.gather(*tasks, return_exceptions=True)
     for task in done:
         task.result()
+
+
+def _readiness(shell: Shell, tail: ControlTail) -> str:
+    """Why not, with what is wrong with the control ledger. It makes nobody not *live*: who is started again would not
+    know any more what the ledger said before, and take what it says now."""
+    reason = shell.readiness()
+    return f"{reason}; {tail.readiness()}" if reason and not tail.fresh else reason
 
 
 def control_tail(kafka: KafkaSettings, control: ControlSettings, process: Process) -> ControlTail:

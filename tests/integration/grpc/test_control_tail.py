@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from libs.contracts.events import Actor, ActorKind, Cause, Envelope, SwitchFlipped, SwitchKind
 from libs.governance.control import ControlView
@@ -144,6 +145,35 @@ async def test_a_foreign_record_closes_everything_for_good(writer: Writer, follo
     await until(tail, lambda view: not view.fresh)
     assert "chain" in tail.broken
     assert tail.view.switches
+
+
+async def test_a_log_that_lost_its_events_is_stale_until_it_has_them_again(
+    own_stack: Stack, writer: Writer, follow: Any
+) -> None:
+    values = [await writer.flip(name) for name in ("acme", "rival", "third")]
+    tail: ControlTail = await follow()
+    await tail.wait_ready(WAIT_S)
+    admin = AIOKafkaAdminClient(bootstrap_servers=own_stack.kafka.bootstrap)
+    await admin.start()
+    try:
+        await admin.delete_topics([TOPIC])
+        await until(tail, lambda view: not view.fresh)
+        for _ in range(100):
+            if not (await admin.create_topics([NewTopic(TOPIC, 1, 1)])).topic_errors[0][1]:
+                break
+            await asyncio.sleep(0.1)  # the deletion is not done yet
+    finally:
+        await admin.close()
+    for value in values[:2]:
+        await writer.put(value)
+    await asyncio.sleep(2)
+    assert not tail.view.fresh and len(tail.view.switches) == 3
+    assert "lost events" in tail.readiness()
+    await writer.put(values[2])
+    await until(tail, lambda view: view.fresh)
+    await writer.flip("third", stopped=False)
+    await until(tail, lambda view: len(view.switches) == 2)
+    assert (tail.seq, tail.broken) == (4, "")
 
 
 async def test_repeats_are_harmless(writer: Writer, follow: Any) -> None:

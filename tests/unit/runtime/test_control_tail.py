@@ -105,6 +105,48 @@ def test_a_broken_chain_is_never_fresh_again(foreign: bytes) -> None:
     assert not again.fresh(10, 5000)
 
 
-def test_a_log_that_became_shorter_is_broken() -> None:
-    tail = confirm(read_all(chain(3)), Question(0, next_offset=3), end_offset=1)
-    assert "ends at 1" in tail.broken
+def shorter(length: int, end_offset: int) -> Tail:
+    """A view of so many events, when its log was found to end earlier."""
+    tail = confirm(read_all(chain(length)), Question(0, length), length)
+    return confirm(tail, Question(1, length), end_offset)
+
+
+def test_a_log_that_lost_its_tail_is_stale_until_it_has_the_same_bytes_again() -> None:
+    tail = shorter(3, 1)
+    assert (tail.next_offset, tail.broken, stopped(tail)) == (0, "", ["t1", "t2", "t3"])
+    assert not tail.fresh(1, 5000)
+    values = chain(5)
+    tail = confirm(read_all(values[:1], tail), Question(2, 1), 1)
+    assert not tail.fresh(2, 5000), "the switches of what is lost are still held to"
+    assert (stopped(tail), tail.view.seq) == (["t1", "t2", "t3"], 3)
+    tail = confirm(read_all(values[1:], tail), Question(3, 5), 5)
+    assert tail.fresh(3, 5000)
+    assert stopped(tail) == ["t1", "t2", "t3", "t4", "t5"]
+
+
+def test_a_log_that_lost_its_tail_twice_is_held_to_what_was_read_first() -> None:
+    tail = read_all(chain(2), shorter(3, 2))
+    tail = confirm(tail, Question(2, 2), 1)
+    assert (tail.next_offset, tail.folded.last_seq) == (0, 3)
+    tail = confirm(read_all(chain(3), tail), Question(3, 3), 3)
+    assert tail.fresh(3, 5000)
+
+
+def test_a_log_that_says_something_else_now_is_broken() -> None:
+    one, two = chain(2)
+    other = flipped(3, event_hash(two), "other")
+    tail = read_all([one, two, other], shorter(3, 2))
+    assert "seq 3 at offset 2 has other bytes" in tail.broken
+    assert stopped(tail) == ["t1", "t2", "t3"]
+    assert "seq 2" in read_all(chain(4, "other"), shorter(2, 1)).broken
+
+
+def test_an_event_that_came_back_at_another_place_is_looked_for_once() -> None:
+    """Two repeats stood on the lost tail; what was written since begins before the place that we read from."""
+    values = chain(6)
+    tail = confirm(read_all([*values[:4], values[2], values[3]]), Question(0, 6), 6)
+    tail = confirm(read_all([values[5]], tail), Question(1, 6), 7)
+    assert (tail.next_offset, tail.searched) == (0, 6)
+    assert confirm(read_all(values, tail), Question(2, 6), 6).fresh(2, 5000)
+    missing = read_all([*values[:4], values[5]], tail)
+    assert confirm(missing, Question(2, 5), 5) == missing, "a gap that is really there is waited for"
