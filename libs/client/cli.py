@@ -7,7 +7,7 @@ from importlib import import_module
 
 import typer
 
-COMMANDS = ("libs.client.commands.stack", "libs.client.commands.formats")
+COMMANDS = ("libs.client.commands.stack", "libs.client.commands.formats", "libs.client.commands.lanes")
 
 
 def build() -> typer.Typer:

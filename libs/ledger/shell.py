@@ -140,7 +140,7 @@ class Shell:
             return worker.unfit
         if worker.halted:
             lane, reason = next(iter(worker.halted.items()))
-            return f"{len(worker.halted)} lanes are halted; lane {lane}: {reason}"
+            return f"{len(worker.halted)} lanes are halted (`deed lanes`); lane {lane}: {reason}"
         if not any(lane.phase is Phase.OPEN for lane in worker.lanes.values()) and not worker.settled:
             return "no lane is open yet"
         behind = self.follower.lag + sum(len(lane.queue) for lane in worker.lanes.values())

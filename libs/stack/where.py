@@ -17,14 +17,27 @@ from libs.stack.topics import DECIDERS
 def database_of(folder: Folder, service: str) -> str:
     """The DSN of the database with the schema of this service, in the shape that runs. Raises StackError for a service
     that keeps no rows, StartFailed when nothing runs: the rows may then be in the databases of either shape."""
-    report = load(folder)
-    if not report.lines:
-        raise StartFailed("Nothing runs: `deed up`, or name the database of the service in DEED_DATABASE_URL.")
-    rows = {row.name: row.database for row in Plan(report.shape).rows}
+    rows = {row.name: row.database for row in _plan(folder).rows}
     database = rows.get(service) or (rows["w1"] if service in DECIDERS else "")
     if not database:
         raise StackError(f"{service} keeps no rows; these do: {', '.join((*DECIDERS, 'control', 'status'))}.")
-    return with_database(os.environ.get("DEED_POSTGRES_DSN") or _own_server(folder), database)
+    return with_database(_server(folder), database)
+
+
+def databases_of(folder: Folder) -> list[str]:
+    """The DSNs of all databases of the shape that runs. Raises StartFailed when nothing runs."""
+    return [with_database(_server(folder), database) for database in _plan(folder).databases]
+
+
+def _plan(folder: Folder) -> Plan:
+    report = load(folder)
+    if not report.lines:
+        raise StartFailed("Nothing runs: `deed up`, or name the database of the service in DEED_DATABASE_URL.")
+    return Plan(report.shape)
+
+
+def _server(folder: Folder) -> str:
+    return os.environ.get("DEED_POSTGRES_DSN") or _own_server(folder)
 
 
 def _own_server(folder: Folder) -> str:
