@@ -175,9 +175,9 @@ class LaneBatch:
         return key in part.parked or (key in self.view.parked[part.service.name] and key not in part.unparked)
 
     def _put_aside(self, part: BatchPart, item: Input) -> None:
-        if isinstance(item, Due):
-            return  # whether it is due is asked again when the key is taken up
         key = key_of(item)
+        if isinstance(item, Due) and self._is_parked(part, key):
+            return  # whether it is due is asked again when the key is taken up
         if isinstance(item, Command) and not self.view.has_room_for(part):
             self.bury(part.service, item.record, "PARKED_FULL", f"key {key.hex()} is parked, and too many inputs wait")
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from libs.contracts import events as e
 from libs.ledger.protocol import Call, Load, Survey
 from libs.ledger.service import Due, DueKind
 from libs.testkit.simulation.bench import Bench
@@ -53,3 +54,15 @@ def test_a_timer_whose_time_has_come_is_decided_once_though_nothing_comes_of_it(
     bench.until(lambda: bench.worker.now_at() >= due_at).run(1_000)
     assert bench.state("execution", key).phase == ""
     assert bench.alarms().count("DECIDE_FAILED") == 1
+
+
+@pytest.mark.rule(24)
+def test_a_timer_on_which_a_decider_fails_waits_with_its_key_and_is_decided_when_that_is_taken_up() -> None:
+    bench = Bench().open()
+    key, due_at = waiting_for_room(bench)
+    bench.world.poison.raises[("execution", key)] = True
+    bench.until(lambda: bench.worker.now_at() >= due_at).run(200)
+    assert list(bench.world.database.schemas["execution"].parked[0]) == [key]
+    bench.world.poison.raises.clear()
+    bench.world.tell(e.Unpark, key, service="execution")
+    bench.until(lambda: bench.names("execution")[-1] == "ExecutionExpired")
