@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from libs.stack.errors import Busy
+from libs.stack.errors import Busy, StackError
 
 
 def checkout() -> Path:
@@ -78,10 +78,14 @@ class Folder:
         return self.root / "keys"
 
     def create(self) -> None:
-        """Makes the folders; nobody else may look into them, since passwords are there."""
-        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for part in (self.kafka, self.postgres, self.logs, self.run):
-            part.mkdir(exist_ok=True, mode=0o700)
+        """Makes the folders; nobody else may look into them, since passwords are there. Raises StackError."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for part in (self.kafka, self.postgres, self.logs, self.run):
+                part.mkdir(exist_ok=True, mode=0o700)
+        except OSError as error:
+            text = f"The data folder {self.root} cannot be made ({error.strerror}): name another one in DEED_HOME."
+            raise StackError(text) from None
 
 
 @contextmanager
@@ -107,7 +111,7 @@ def turn(lock: Path) -> Iterator[None]:
 
 def is_held(lock: Path) -> bool:
     """Whether a living process holds the lock."""
-    if not lock.exists():
+    if not os.path.lexists(lock):  # unlike Path.exists it does not raise where one may not look
         return False
     try:
         with held(lock, ""):

@@ -72,6 +72,6 @@ def is_listening(port: int) -> bool:
 def _read(file: Path) -> dict[str, int]:
     try:
         found = json.loads(file.read_text())
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return {}
     return {str(name): int(port) for name, port in found.items()}

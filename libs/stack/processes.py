@@ -92,7 +92,9 @@ class Child:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
     ) -> int:
-        """Starts it in a session of its own: a Ctrl-C reaches only us, and we stop things in order. Returns the pid."""
+        """Starts it in a session of its own: a Ctrl-C reaches only us, and we stop things in order. Returns the pid.
+
+        Raises OSError when it cannot be started or written down; it does not run then."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         if self.log.exists() and self.log.stat().st_size > LOG_BYTES_MAX:
             self.log.replace(self.log.with_suffix(".log.1"))
@@ -110,7 +112,12 @@ class Child:
             started = _started(psutil.Process(self._process.pid))
         except psutil.NoSuchProcess:
             return self._process.pid
-        write(self._run, Identity(self.name, self._process.pid, started, tuple(words)))
+        try:
+            write(self._run, Identity(self.name, self._process.pid, started, tuple(words)))
+        except OSError:  # nobody would find it after our death
+            self._process.kill()
+            self._process.wait()
+            raise
         return self._process.pid
 
     def send(self, number: int) -> None:
@@ -144,7 +151,7 @@ def remembered(run: Path, name: str) -> Identity | None:
     try:
         found = json.loads((run / f"{name}.json").read_text())
         return Identity(found["name"], found["pid"], found["started"], tuple(found["words"]))
-    except (FileNotFoundError, ValueError, KeyError):
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError):
         return None
 
 

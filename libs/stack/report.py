@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from libs.stack import processes
+from libs.stack.errors import StackError
 from libs.stack.folders import Folder
 from libs.stack.stack import OWNER
 
@@ -42,11 +43,14 @@ def save(folder: Folder, report: Report) -> None:
 
 
 def load(folder: Folder) -> Report:
-    """What was last said, corrected by who really runs."""
+    """What was last said, corrected by who really runs. Raises StackError when one may not look."""
     try:
         report = msgspec.json.decode(folder.state.read_bytes(), type=Report)
-    except (FileNotFoundError, msgspec.DecodeError):
+    except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError):
         report = Report("none")
+    except PermissionError:
+        text = f"The data folder {folder.root} is not yours to read: name another one in DEED_HOME."
+        raise StackError(text) from None
     owner = processes.remembered(folder.root, OWNER)
     if owner is not None and owner.is_alive() and owner.pid == report.pid:
         return report

@@ -68,13 +68,15 @@ class Supervisor:
         self._folder = stack.folder
         self._watched: list[Watched] = []
         self._saved: Report | None = None
+        self._complaint = ""
         self._ready_s: float | None = None
         self._began = time.monotonic()
         self.stopping = asyncio.Event()
         self.on_change: Callable[[Report], None] = lambda report: None
 
     async def run(self) -> None:
-        """Starts, watches, stops. Raises StackError when the start fails; everything is stopped then, too."""
+        """Starts, watches, stops. Raises StackError when the start fails. Whatever ends it, everything is stopped:
+        nobody else would."""
         self._stack.hold()  # before the first word: the report of a living owner is not ours to overwrite
         try:
             self._say("starting", "starting Kafka and PostgreSQL")
@@ -82,9 +84,9 @@ class Supervisor:
             if not self.stopping.is_set():
                 self._start(ends)
                 await self._watch()
-        except StackError as error:
+        except Exception as error:
             await self._stop()
-            self._say("failed", str(error))
+            self._say("failed", str(error) if isinstance(error, StackError) else f"{type(error).__name__}: {error}")
             raise
         await self._stop()
         self._say("stopped")
@@ -138,7 +140,7 @@ class Supervisor:
         elif restarts.is_due(watched.restarts, now):
             try:
                 await asyncio.to_thread(watched.start)
-            except StackError as error:
+            except (StackError, OSError) as error:  # a full disk, no more processes: it may be over in a moment
                 watched.restarts, watched.why = restarts.ended(watched.restarts, now), str(error)
                 return
             watched.restarts = restarts.started(watched.restarts, time.monotonic())
@@ -153,7 +155,10 @@ class Supervisor:
         self._say("stopping")
         for stage in sorted({watched.stage for watched in self._watched if not watched.is_server}):
             group = [watched for watched in self._watched if watched.stage == stage and not watched.is_server]
-            await asyncio.gather(*(asyncio.to_thread(watched.child.end, signal.SIGTERM, STOP_S) for watched in group))
+            ends = [asyncio.to_thread(watched.child.end, signal.SIGTERM, STOP_S) for watched in group]
+            for error in await asyncio.gather(*ends, return_exceptions=True):
+                if error is not None:  # the others are stopped all the same
+                    self._complain(f"a process could not be stopped: {error}")
             self._say("stopping")
         await asyncio.to_thread(self._stack.stop)
 
@@ -161,10 +166,21 @@ class Supervisor:
         plan = self._plan
         lines = () if phase in ("stopped", "failed") else tuple(watched.line() for watched in self._watched)
         report = Report(phase, os.getpid(), plan.shape, plan.workers, plan.lanes, message, self._ready_s, lines)
-        if report != self._saved:
+        if report == self._saved:
+            return
+        try:
             save(self._folder, report)
-            self._saved = report
-            self.on_change(report)
+        except OSError as error:  # it is said again at the next look
+            self._complain(f"the report cannot be saved: {error}")
+        else:
+            self._saved, self._complaint = report, ""
+        self.on_change(report)
+
+    def _complain(self, text: str) -> None:
+        """In the log, once as long as it stays the same."""
+        if text != self._complaint:
+            sys.stderr.write(f"{text}\n")
+        self._complaint = text
 
 
 def _server(server: Kafka | Postgres) -> Watched:
@@ -188,7 +204,7 @@ def _why_ended(child: Child) -> str:
 def _last_line(log: Path) -> str:
     try:
         lines = log.read_text(errors="replace").strip().splitlines()
-    except FileNotFoundError:
+    except OSError:
         return ""
     return lines[-1][-300:] if lines else ""
 
@@ -223,7 +239,7 @@ def main(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     try:
         asyncio.run(supervise(Plan(given.shape, given.workers, given.lanes), given_stack()))
-    except StackError as error:
+    except (StackError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0

@@ -59,7 +59,8 @@ def up(
 
 def ps(json: Json = False) -> None:
     """Shows each process: its state, restarts, ports, and whether it is ready."""
-    report = load(Folder(home()))
+    with _told():
+        report = load(Folder(home()))
     if not report.lines and not json:
         typer.echo("Nothing runs." if report.phase != "failed" else f"Nothing runs. The last start: {report.message}")
         return

@@ -105,3 +105,17 @@ def test_a_missing_java_is_said_in_one_sentence_and_nothing_is_left(folder: Fold
     assert said.stderr.strip().splitlines()[-1].startswith("Kafka needs Java 17 or newer and none was found")
     assert processes.alive(folder.run) == []
     assert deed("ps").startswith("Nothing runs. The last start: Kafka needs Java 17")
+
+
+@pytest.mark.requirement("D3")
+@pytest.mark.parametrize("command", ["up", "up --foreground", "ps", "down", "logs w1", "lanes", "format show budget"])
+def test_a_data_folder_that_cannot_be_made_is_said_in_a_sentence(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEED_HOME", "/dev/null/deed")
+    monkeypatch.delenv("DEED_DATABASE_URL", raising=False)
+    said = CliRunner().invoke(build(), command.split())
+    assert said.exception is None or isinstance(said.exception, SystemExit), said.exception
+    if command.startswith("up"):
+        assert said.exit_code == 1
+        assert said.output == (
+            "The data folder /dev/null/deed cannot be made (Not a directory): name another one in DEED_HOME.\n"
+        )

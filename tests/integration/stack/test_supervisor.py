@@ -119,6 +119,37 @@ def _kill_and_see_it_back(system: System, victim: str) -> None:
     assert after.pid != before.pid
 
 
+def test_a_full_disk_ends_nothing_and_when_it_is_over_all_is_as_before(system: System, servers: Servers) -> None:
+    """What cannot be written here is a folder of that name; the kernel's answer is as final as ENOSPC."""
+    system.up("w1", servers=servers)
+    before = system.until(ready).lines[0].pid
+    assert before is not None
+    unwritable = [system.folder.state.with_suffix(".new"), system.folder.run / "w1.new"]
+    for path in unwritable:
+        path.mkdir()
+    os.kill(before, signal.SIGKILL)
+    said = system.folder.logs / "supervisor.log"
+    until(lambda: "the report cannot be saved" in said.read_text())
+    time.sleep(2.5)  # two starts in vain
+    assert said.read_text().count("the report cannot be saved") == 1
+    assert is_held(system.folder.lock), "the supervisor lives"
+    unwritable[0].rmdir()
+    waiting = system.until(lambda report: any(line.state == "waiting" for line in report.lines))
+    assert "w1.new" in waiting.lines[0].why
+    unwritable[1].rmdir()
+    system.until(ready)
+    assert processes.alive(system.folder.run)[0].pid == system.line("w1").pid != before
+    log = (system.folder.logs / "w1.log").read_text()
+    assert log.count("w1 is up") == 2, "who could not be written down did not go on"
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def test_what_keeps_dying_is_started_at_ever_longer_pauses(system: System, servers: Servers) -> None:
     system.up("dies", servers=servers)
     report = system.until(lambda report: any(line.restarts >= 2 and line.state == "waiting" for line in report.lines))
