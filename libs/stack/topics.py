@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaConnectionError, for_code
+from aiokafka.errors import KafkaConnectionError, KafkaError, for_code
+from pydantic import Field
 
-from libs.stack.errors import StartFailed, TopicsDiffer
+from libs.runtime import kafka
+from libs.runtime.settings import KafkaSettings, Settings, SettingsError, load
+from libs.stack.errors import StackError, StartFailed, TopicsDiffer
 
 LANES = 8
 DECIDERS = ("intake", "validation", "approval", "budget", "execution", "outcome")
@@ -21,6 +24,8 @@ FOREVER = -1
 RECORD_BYTES_MAX = 1_048_576
 TOPIC_EXISTS = 36
 READY_S = 20.0
+
+S = TypeVar("S", bound=Settings)
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,17 @@ class Topic:
         }
 
 
+class TopicSettings(Settings):
+    """How the topics are made."""
+
+    kafka_replication: int = Field(1, ge=1, le=9, description="Copies of each topic: 1 for one broker, else 3.")
+
+    @property
+    def durable(self) -> Mapping[str, str]:
+        """Settings that come with more than two copies: an answer means that two brokers have it."""
+        return {"min.insync.replicas": "2"} if self.kafka_replication > 2 else {}
+
+
 TOPICS: tuple[Topic, ...] = (
     # What outsiders and front ends write. It is consumed within moments; the days are for outages.
     Topic("intents", 7 * DAY_MS),
@@ -62,23 +78,26 @@ TOPICS: tuple[Topic, ...] = (
 )
 
 
-async def create_topics(bootstrap: str, lanes: int = LANES, prefix: str = "", replication: int = 1) -> list[str]:
+async def create_topics(bootstrap: str, lanes: int = LANES, prefix: str = "", patience_s: float = READY_S) -> list[str]:
     """Makes the topics that are missing and checks those that are there. Returns the names of the new ones.
 
-    `prefix` goes before each name (tests). Raises TopicsDiffer when a topic has other partitions, or settings under
-    which records would be lost or refused."""
-    admin = await _connected(bootstrap)
+    `prefix` goes before each name (tests). How the broker is reached is said by the same settings as for every service.
+    Raises TopicsDiffer when a topic has other partitions, fewer copies, or settings under which records would be lost
+    or refused; StackError when a setting is wrong."""
+    settings, admin = _asked(TopicSettings), await _connected(bootstrap, patience_s)
     try:
-        wanted = [_new(topic, lanes, prefix, replication) for topic in TOPICS]
+        wanted = [_new(topic, lanes, prefix, settings) for topic in TOPICS]
         answer = await admin.create_topics(wanted)
         # The client does not raise: the codes are in the answer.
         codes = {name: (code, rest[0] if rest else "") for name, code, *rest in answer.topic_errors}
         for name, (code, text) in codes.items():
             if code not in (0, TOPIC_EXISTS):
                 raise StartFailed(
-                    f"Kafka would not make the topic {name}: {for_code(code).__name__} {text or ''}".strip()
+                    f"Kafka would not make the topic {name} with {settings.kafka_replication} copies"
+                    f" (DEED_KAFKA_REPLICATION): {for_code(code).__name__} {text or ''}".strip()
                 )
-        await _check(admin, [name for name, (code, _) in codes.items() if code == TOPIC_EXISTS], lanes, prefix)
+        there = [name for name, (code, _) in codes.items() if code == TOPIC_EXISTS]
+        await _check(admin, {name: _topic(name, prefix) for name in there}, lanes, settings)
         await _led(admin, list(codes))
         return [name for name, (code, _) in codes.items() if code == 0]
     finally:
@@ -96,31 +115,49 @@ async def delete_topics(bootstrap: str, prefix: str) -> None:
         await admin.close()
 
 
-def _new(topic: Topic, lanes: int, prefix: str, replication: int) -> NewTopic:
-    return NewTopic(prefix + topic.name, lanes if topic.lanes else 1, replication, topic_configs=dict(topic.settings))
+def _new(topic: Topic, lanes: int, prefix: str, settings: TopicSettings) -> NewTopic:
+    configs = {**topic.settings, **settings.durable}
+    return NewTopic(prefix + topic.name, lanes if topic.lanes else 1, settings.kafka_replication, topic_configs=configs)
 
 
-async def _connected(bootstrap: str) -> AIOKafkaAdminClient:
+def _topic(name: str, prefix: str) -> Topic:
+    return next(topic for topic in TOPICS if prefix + topic.name == name)
+
+
+def _asked(kind: type[S], **given: Any) -> S:
+    try:
+        return load(kind, **given)
+    except SettingsError as error:
+        raise StackError(str(error)) from None
+
+
+async def _connected(bootstrap: str, patience_s: float = READY_S) -> AIOKafkaAdminClient:
     """A client of a broker that has just opened its port may still be refused."""
-    deadline = time.monotonic() + READY_S
+    settings = _asked(KafkaSettings, kafka_bootstrap=bootstrap)
+    try:
+        how = kafka.connection(settings)
+    except SettingsError as error:
+        raise StackError(str(error)) from None
+    deadline = time.monotonic() + patience_s
     while True:
-        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=15_000)
+        admin = AIOKafkaAdminClient(**how, request_timeout_ms=15_000)
         try:
             await asyncio.wait_for(admin.start(), 10.0)
             return admin
-        except (KafkaConnectionError, TimeoutError):
+        except (KafkaError, TimeoutError) as error:
             await admin.close()
-            if time.monotonic() > deadline:
-                raise StartFailed(f"No Kafka answers at {bootstrap}.") from None
+            final = not isinstance(error, KafkaConnectionError | TimeoutError)
+            if final or time.monotonic() > deadline:
+                said = f" over {settings.kafka_security}, as DEED_KAFKA_SECURITY says" if len(how) > 2 else ""
+                raise StartFailed(f"No Kafka answers at {bootstrap}{said}: {type(error).__name__}.") from None
             await asyncio.sleep(0.1)
 
 
-async def _check(admin: AIOKafkaAdminClient, names: Iterable[str], lanes: int, prefix: str) -> None:
-    """Compares topics that were there before: their partitions, and the settings of the table."""
-    names = list(names)
+async def _check(admin: AIOKafkaAdminClient, by_name: Mapping[str, Topic], lanes: int, settings: TopicSettings) -> None:
+    """Compares topics that were there before: their partitions and copies, and the settings of the table."""
+    names = list(by_name)
     if not names:
         return
-    by_name = {prefix + topic.name: topic for topic in TOPICS}
     for described in await admin.describe_topics(names):
         name, count = described["topic"], len(described["partitions"])
         expected = lanes if by_name[name].lanes else 1
@@ -128,6 +165,12 @@ async def _check(admin: AIOKafkaAdminClient, names: Iterable[str], lanes: int, p
             raise TopicsDiffer(
                 f"Topic {name} has {count} partitions and {expected} are asked for: lanes are fixed for the life of a"
                 f" topic; start with the number it has, or with an empty data folder."
+            )
+        copies = min(len(partition["replicas"]) for partition in described["partitions"])
+        if copies < settings.kafka_replication:
+            raise TopicsDiffer(
+                f"Topic {name} has {copies} copies and DEED_KAFKA_REPLICATION asks for {settings.kafka_replication}:"
+                f" add them with kafka-reassign-partitions."
             )
     for name, found in (await _settings(admin, names)).items():
         for key, value in by_name[name].settings.items():

@@ -12,7 +12,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from libs.stack.databases import create_database, with_database
-from libs.stack.errors import Busy, TopicsDiffer
+from libs.stack.errors import Busy, StackError, StartFailed, TopicsDiffer
 from libs.stack.folders import home
 from libs.stack.ports import LAST, is_free
 from libs.stack.scratch import scratch
@@ -67,6 +67,41 @@ async def test_topics_are_made_once_and_lanes_cannot_change(servers: Servers, to
     assert await create_topics(servers.kafka_bootstrap, prefix=topic_prefix) == []
     with pytest.raises(TopicsDiffer, match="has 8 partitions and 4 are asked for"):
         await create_topics(servers.kafka_bootstrap, lanes=4, prefix=topic_prefix)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"DEED_KAFKA_REPLICATION": "3"}, "with 3 copies .DEED_KAFKA_REPLICATION.: InvalidReplicationFactor"),
+        ({"DEED_KAFKA_REPLICATION": "0"}, "DEED_KAFKA_REPLICATION"),
+        ({"DEED_KAFKA_SECURITY": "SASL_SSL"}, "DEED_KAFKA_USERNAME and DEED_KAFKA_PASSWORD must be set"),
+        ({"DEED_KAFKA_SECURITY": "SSL", "DEED_KAFKA_CA_FILE": "/dev/null/ca.pem"}, "DEED_KAFKA_CA_FILE"),
+    ],
+)
+async def test_topics_are_made_as_the_settings_of_every_service_say(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], said: str
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(StackError, match=said):
+        await create_topics(servers.kafka_bootstrap, prefix="asked-")
+
+
+async def test_a_broker_that_speaks_otherwise_is_named_with_the_setting(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"SECURITY": "SASL_PLAINTEXT", "USERNAME": "deed", "PASSWORD": "f3a9c0d17b"}.items():
+        monkeypatch.setenv(f"DEED_KAFKA_{name}", value)
+    with pytest.raises(StartFailed, match="over SASL_PLAINTEXT, as DEED_KAFKA_SECURITY says"):
+        await create_topics(servers.kafka_bootstrap, prefix="asked-", patience_s=0)
+
+
+async def test_topics_with_fewer_copies_than_are_asked_for_are_named(
+    servers: Servers, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEED_KAFKA_REPLICATION", "2")
+    with pytest.raises(TopicsDiffer, match="has 1 copies and DEED_KAFKA_REPLICATION asks for 2"):
+        await create_topics(servers.kafka_bootstrap, prefix=topic_prefix)
 
 
 async def test_what_was_acknowledged_survives_kill_9_of_both_servers(own_stack: Stack) -> None:
