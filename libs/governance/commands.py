@@ -65,6 +65,8 @@ def that_counts(marks: Marks, tenant: str, account: str, requester: str) -> Canc
 def read_command(record: Record, world: World, types: tuple[type[Any], ...], buries: bool = False) -> Prepared:
     """The command in a record if it is of our types. Of the services that read a topic one `buries` what cannot be
     read; it gets an `Unreadable`."""
+    if record.flaw:
+        return _unreadable(record, "UNREADABLE", record.flaw, buries)
     try:
         body: Any = decode_message(record.value, record.topic)
         if lane_of(body.intent_id, world.lanes) != world.lane:

@@ -21,6 +21,8 @@ import msgspec
 
 from libs.contracts.events import Actor, Cause, Envelope
 
+IN_TRANSACTION = "written in a Kafka transaction, of which nobody knows here whether it will be committed"
+
 
 class Fact(msgspec.Struct, frozen=True):
     """An event of a ledger topic as readers see it: `body` is one of the generated event structs."""

@@ -7,7 +7,9 @@ believes a batch in three ways that cost it the whole partition, or the process.
 
 The broker limits the compressed size only and checks no name; of the distances it checks those in compressed batches.
 A batch that cannot be read becomes one record at its last offset with the reason (`flaw_of`), so that who reads the
-topic refuses it like other garbage and goes on behind it.
+topic refuses it like other garbage and goes on behind it. A record in a transaction can be read, and has a flaw all the
+same: to wait for the end of the transaction, as Kafka offers, would let any writer hold a partition for as long as he
+likes; not to wait would carry out what he takes back.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ from aiokafka.record.default_records import (
     DefaultRecordBatch,
     _DefaultRecordBatchPy,  # it leaves the buffer open to us, which the compiled one does not
 )
+
+from libs.ledger.service import IN_TRANSACTION
 
 BATCH_BYTES_MAX = 8 << 20  # unpacked; the topics take 1 MiB as it is sent
 FETCH_BYTES_MAX = 8 << 20  # unpacked, of one partition, after which the rest of a fetch is fetched again
@@ -64,7 +68,7 @@ class Flaw:
 
 
 def flaw_of(record: Any) -> str:
-    """Why this record of a consumer stands for something that cannot be read; '' = it is as it was sent."""
+    """Why this record of a consumer is none that may be believed; '' = it is as it was sent."""
     return record.checksum if isinstance(record.checksum, str) else ""
 
 
@@ -110,6 +114,7 @@ class Batch:
                     if not self.base_offset <= offset < self.next_offset:
                         raise Unreadable("a record outside its batch")
                     entry = Entry(record, offset)
+                    entry.checksum = IN_TRANSACTION if self.is_transactional else None
                     done += 1
                     yield entry
             except UnicodeDecodeError:

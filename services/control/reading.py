@@ -92,17 +92,23 @@ def prepare(record: Record, world: World) -> Prepared:
     """What the record means to control. Records of other topics are not for it."""
     if record.topic != TOPIC:
         return Prepared(None)
+    if record.flaw:
+        return _unreadable(record, "UNREADABLE", record.flaw)
     try:
         change: Change = decode_message(record.value, TOPIC)
     except CodecError as error:
-        key = submission_id(record.topic, record.partition, record.offset)
-        return Prepared(Command(key=key, body=Unreadable(error.code, str(error)), record=record, id=key))
+        return _unreadable(record, error.code, str(error))
     try:
         checked = check(change)
     except ChangeRefused as error:
         refused = Refused(type(change).__name__, change.principal, error.code, error.reason)
         return Prepared(Command(key=change.command_id, body=refused, record=record, id=change.command_id))
     return Prepared(Command(key=key_of_change(checked), body=checked, record=record, id=checked.command_id))
+
+
+def _unreadable(record: Record, code: str, reason: str) -> Prepared:
+    key = submission_id(record.topic, record.partition, record.offset)
+    return Prepared(Command(key=key, body=Unreadable(code, reason), record=record, id=key))
 
 
 def check(change: Change) -> Change:

@@ -17,7 +17,7 @@ from libs.governance.identity import intent_id, submission_id
 from libs.governance.redact import literal_secrets
 from libs.governance.tokens import AuthRefused, bearer
 from libs.ledger.codec import decode_message
-from libs.ledger.service import Command, Prepared, Record, World
+from libs.ledger.service import IN_TRANSACTION, Command, Prepared, Record, World
 from services.intake.decider import SECOND, IntakeLimits, IntakeWorld, Refused, Submission
 
 INTENTS, HOME = "intents", "intake.home"
@@ -44,7 +44,7 @@ def prepare(record: Record, world: World) -> Prepared:
     home = intent = None
     try:
         if record.flaw:
-            raise SubmissionRefused("UNREADABLE", record.flaw)
+            raise SubmissionRefused("IN_TRANSACTION" if record.flaw == IN_TRANSACTION else "UNREADABLE", record.flaw)
         home = _arrived(record, settings) if record.topic == INTENTS else _came_home(record)
         intent = decode_message(home.intent, INTENTS)
         arguments = check(intent, home.principal, home.arrived_at, settings.limits, world.control)

@@ -19,6 +19,7 @@ REFUSALS: Final[Mapping[str, tuple[FailureCategory, str]]] = {
     "TRUNCATED": (_PERMANENT, _FORMAT),
     "TRAILING_BYTES": (_PERMANENT, _FORMAT),
     "BAD_VALUE": (_PERMANENT, _FORMAT),
+    "IN_TRANSACTION": (_PERMANENT, "Send it outside of a transaction: an intent that is on the log counts."),
     "UNREADABLE": (_PERMANENT, "Send smaller batches, or do not compress: 8 MiB at most when unpacked."),
     "OVERSIZE": (_PERMANENT, "Send less; large data belongs into a store, with its reference in the arguments."),
     "FIELD_INVALID": (_PERMANENT, "Correct the field that the reason names."),

@@ -20,7 +20,7 @@ from libs.ledger.producing import Appender
 from libs.ledger.protocol import Check, FetchFailed, Follow, LaneRow, Published, PublishSide, Records, SideRecord
 from libs.ledger.reading import Checker, Follower
 from libs.ledger.records import dead_letter, shorter
-from libs.ledger.service import Record
+from libs.ledger.service import IN_TRANSACTION, Record
 from libs.runtime import kafka
 from libs.stack.topics import create_topics
 from tests.hostile import GZIP, batch, bomb, entry, send
@@ -91,6 +91,30 @@ async def test_the_lane_goes_on_behind_whatever_the_broker_lets_through(
     assert [bool(record.flaw) for record in found] == [n == 6 for n in range(8)]
     assert "more than 8388608 bytes" in found[6].flaw
     assert len(found[6].value) == 32
+
+
+@pytest.mark.parametrize("ends", ["committed", "aborted", "open"])
+async def test_who_writes_in_a_transaction_holds_nobody_up_and_is_refused_however_it_ends(
+    follower: tuple[Follower, list[Any]], servers: Servers, stranger: Any, log: Log, ends: str
+) -> None:
+    topic = a_topic("intents")
+    await log.make(topic)
+    client = AIOKafkaProducer(bootstrap_servers=servers.kafka_bootstrap, transactional_id=topic)
+    await client.start()
+    try:
+        await client.begin_transaction()
+        await client.send_and_wait(topic, b"in doubt", partition=0)
+        if ends != "open":
+            await (client.commit_transaction() if ends == "committed" else client.abort_transaction())
+        await send(stranger, topic, 0, batch(entry(0, b"another")))
+        one, said = follower
+        one.follow(Follow({(topic, 0): (1, None)}))
+        found = await come(said, 2)
+        assert [(r.value, r.flaw) for r in found] == [(b"in doubt", IN_TRANSACTION), (b"another", "")]
+    finally:
+        if ends == "open":
+            await client.abort_transaction()
+        await client.stop()
 
 
 @pytest.mark.rule(9)

@@ -163,6 +163,15 @@ def test_bad_bytes_are_buried_and_refused_under_the_id_of_their_place(value: byt
     assert control.take(command) == []
 
 
+def test_a_change_in_a_transaction_is_buried() -> None:
+    assert SERVICE.prepare is not None
+    sound = record(encode_message(examples()["FlipSwitch"]))
+    command = SERVICE.prepare(replace(sound, flaw="written in a transaction"), WORLD).command
+    assert command is not None
+    (body,) = Control().take(command)
+    assert (body.code, body.reason) == ("UNREADABLE", "written in a transaction")
+
+
 def test_records_of_other_topics_are_not_for_control() -> None:
     assert SERVICE.prepare is not None
     assert SERVICE.prepare(replace(record(b""), topic="commands"), WORLD).command is None

@@ -16,7 +16,7 @@ from libs.governance.identity import intent_id, submission_id
 from libs.governance.tokens import Issuer, KeySet, TokenVerifier
 from libs.ledger.codec import decode_message, encode_message
 from libs.ledger.partition import lane_of
-from libs.ledger.service import Record
+from libs.ledger.service import IN_TRANSACTION, Record
 from libs.testkit.given import Desk
 from libs.testkit.samples import (
     AGENT,
@@ -283,6 +283,15 @@ def test_what_cannot_be_read_is_refused_with_its_offsets_and_nothing_of_it() -> 
     body = rejected(at, "UNREADABLE")
     assert (body.reason, body.origin_offset) == (flaw, 7)
     assert "compress" in body.remedy
+
+
+def test_an_intent_in_a_transaction_is_refused_whether_or_not_it_will_be_committed() -> None:
+    at = desk()
+    good = record(intent())
+    at.arrive("intake", Record(good.topic, 0, 7, NOW, None, good.value, good.headers, IN_TRANSACTION))
+    assert "outside of a transaction" in rejected(at, "IN_TRANSACTION").remedy
+    at.arrive("intake", good)
+    assert at.names()[-1] == "IntentAccepted", "the same intent is no repeat: nothing was taken of it"
 
 
 def test_a_header_without_a_value_is_no_token() -> None:

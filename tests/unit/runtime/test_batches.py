@@ -16,11 +16,13 @@ from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 
 import libs.runtime.kafka  # noqa: F401 - it makes the library read as we want it
+from libs.ledger.service import IN_TRANSACTION
 from libs.runtime.batches import BATCH_BYTES_MAX, FETCH_BYTES_MAX, Batches, flaw_of
 from tests.hostile import GZIP, LZ4, SNAPPY, ZSTD, batch, bomb, entry
 
 pytestmark = [pytest.mark.requirement("T5"), pytest.mark.requirement("T11")]
 PLACE = TopicPartition("intents", 0)
+TRANSACTIONAL = 0x10
 PACK: dict[str, tuple[int, Callable[[bytes], bytes]]] = {
     "none": (0, bytes),
     "gzip": (GZIP, gzip.compress),
@@ -130,6 +132,15 @@ def test_what_could_be_read_of_a_batch_counts() -> None:
     records, then = fetched(batch(entry(0, b"a") + b"more"))
     assert [r.value for r in records] == [b"a"]
     assert then == 1
+
+
+@pytest.mark.parametrize("form", PACK)
+def test_a_record_in_a_transaction_has_a_flaw_and_all_its_bytes(form: str) -> None:
+    codec, pack = PACK[form]
+    entries = entry(0, b"a", [(b"authorization", b"x")]) + entry(1, b"b", [(b"\xff", b"x")])
+    records, then = fetched(batch(pack(entries), 2, codec | TRANSACTIONAL))
+    assert [(r.offset, r.value, flaw_of(r)) for r in records] == [(0, b"a", IN_TRANSACTION), (1, b"b", IN_TRANSACTION)]
+    assert (records[0].headers, then) == ((("authorization", b"x"),), 2)
 
 
 def test_a_format_of_long_ago_is_a_flaw() -> None:
