@@ -11,7 +11,7 @@ from libs.contracts.events import Actor, CancelRequested, CommandRejected, Envel
 from libs.governance.identity import submission_id
 from libs.ledger.codec import decode_message
 from libs.ledger.partition import lane_of
-from libs.ledger.service import Command, Event, Prepared, Record, World
+from libs.ledger.service import Command, Event, Fact, Prepared, Record, World
 
 TOPIC = "commands"
 SEEN_MAX = 8  # commands of one key that are recognised when they come again
@@ -102,6 +102,13 @@ def reject_unknown(command: Command) -> Event:
     rejected = CommandRejected(body.command_id, type(body).__name__, UNKNOWN, "there is no such intent")
     who = body.principal
     return Event(rejected, actor=actor_of(who), tenant=who.tenant, account="", trace_parent="", key=body.command_id)
+
+
+def is_refusal_alone(fact: Fact) -> bool:
+    """Does it stand under the id of the command that it refuses (`reject_unknown`)? Nobody ever asks for a state of
+    that key, so none is kept: whoever may speak could fill the table otherwise."""
+    body = fact.body
+    return isinstance(body, CommandRejected) and body.command_id == fact.envelope.intent_id
 
 
 def remember(seen: tuple[bytes, ...], envelope: Envelope, topic: str = TOPIC) -> tuple[bytes, ...]:

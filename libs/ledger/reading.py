@@ -14,9 +14,10 @@ from aiokafka.errors import CorruptRecordException, KafkaError, OffsetOutOfRange
 from libs.ledger.batch import Hosted
 from libs.ledger.chain import event_hash
 from libs.ledger.codec import CodecError, frame
+from libs.ledger.fitness import TopicUnfit, check_partitions, limit, remedy
 from libs.ledger.protocol import Check, Checked, FetchFailed, Follow, OutRecord, Records, TailRecord
 from libs.ledger.records import from_log
-from libs.ledger.rights import TOPIC_AUTHORIZATION_FAILED, unwritable
+from libs.ledger.rights import unwritable
 from libs.runtime import kafka
 from libs.runtime.logs import logger
 from libs.runtime.settings import KafkaSettings, StartRefused
@@ -24,7 +25,6 @@ from libs.runtime.settings import KafkaSettings, StartRefused
 POLL_MS = 100
 FETCH_RECORDS_MAX = 2_000
 LIMITS_KEPT_MS = 60_000
-VALUE_OVERHEAD = 1_024  # batch and record headers, key
 Kept = Callable[[str, int, int], Awaitable[Mapping[int, OutRecord]]]
 AWAY = (KafkaError, StartRefused, OSError, TimeoutError)
 
@@ -144,8 +144,9 @@ class Follower:
 class Checker:
     """The looks at a claim (rules 9, 10, 15), on a consumer and an admin client of its own."""
 
-    def __init__(self, settings: KafkaSettings, name: str, hosted: Hosted, kept: Kept) -> None:
+    def __init__(self, settings: KafkaSettings, name: str, hosted: Hosted, kept: Kept, lanes: int = 0) -> None:
         self._settings, self._name, self._hosted, self._kept = settings, name, hosted, kept
+        self._lanes = lanes  # partitions that each topic must have; 0 = any number
         self._client: Any = None
         self._busy = asyncio.Lock()
         self._limits: dict[str, int] = {}
@@ -208,8 +209,8 @@ class Checker:
             await kafka.stop(client, 1.0)
 
     async def _topic_limits(self) -> dict[str, int]:
-        """Largest value per topic; refuses outputs that we may not write to, and topics that are missing or would lose
-        ledger events. What was found good is believed for a while; a right taken away since then, the publish finds."""
+        """Largest value per topic; refuses outputs that we may not write to, and topics that are missing or not as
+        they must be. What was found good is believed for a while; a right taken away since then, the publish finds."""
         loop = asyncio.get_running_loop()
         if self._limits and loop.time() < self._limits_until:
             return self._limits
@@ -225,16 +226,15 @@ class Checker:
             for answer in await admin.describe_configs(asked):
                 for code, text, _, topic, entries in answer.resources:
                     if code:
-                        raise TopicUnfit(f"topic {topic} cannot be described ({text or code}); {_remedy(code)}")
-                    limits[topic] = _fit(topic, {entry[0]: entry[1] for entry in entries})
+                        raise TopicUnfit(f"topic {topic} cannot be described ({text or code}); {remedy(code)}")
+                    chained = topic in outputs or topic in self._hosted.chained
+                    limits[topic] = limit(topic, {entry[0]: entry[1] for entry in entries}, chained)
+            if self._lanes:
+                await check_partitions(admin, topics, self._lanes)
         finally:
             await admin.close()
         self._limits, self._limits_until = limits, loop.time() + LIMITS_KEPT_MS / 1000
         return limits
-
-
-class TopicUnfit(Exception):
-    """A topic is missing, or has settings under which ledger events would be lost."""
 
 
 class NotWritable(Exception):
@@ -243,18 +243,6 @@ class NotWritable(Exception):
     def __init__(self, topics: tuple[str, ...]) -> None:
         super().__init__(", ".join(topics))
         self.topics = topics
-
-
-def _remedy(code: int) -> str:
-    return "grant DESCRIBE_CONFIGS on it" if code == TOPIC_AUTHORIZATION_FAILED else "create it: deed up"
-
-
-def _fit(topic: str, settings: Mapping[str, str]) -> int:
-    if topic.startswith("ledger."):
-        for name, wanted in (("retention.ms", "-1"), ("retention.bytes", "-1"), ("cleanup.policy", "delete")):
-            if settings.get(name) != wanted:
-                raise TopicUnfit(f"topic {topic}: {name} is {settings.get(name)}, a ledger needs {wanted}")
-    return min(int(settings["max.message.bytes"]), kafka.REQUEST_BYTES_MAX) - VALUE_OVERHEAD
 
 
 async def _one(

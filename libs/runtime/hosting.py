@@ -118,7 +118,7 @@ async def host(process: Process, services: Sequence[Service], given: Given) -> N
     )
     follower = Follower(kafka_settings, name, worker.paused, given.pace_ms)
     shell = Shell(worker, store, Appender(kafka_settings, name), follower,
-                  Checker(kafka_settings, name, hosted, store.kept), outside)  # fmt: skip
+                  Checker(kafka_settings, name, hosted, store.kept, limits.lanes), outside)  # fmt: skip
     shell.post(ControlSeen(EMPTY, None))
     tail.on_change(lambda view: shell.control_changed(view, tail.confirmed_ms))
     process.ready = lambda: _readiness(shell, tail)

@@ -217,8 +217,8 @@ class Desk:
         fact = Fact(topic, self._envelope(service, item, event, (seq, target, state)), event.body, ZERO)
         encode_event(fact.envelope, fact.body)
         self.facts.append(fact)
-        if target == key:  # as the lane does: an event about another key changes no state here
-            self._keep(service, key, state, service.evolve(state, fact))
+        before = state if target == key else self.state(service.name, target)
+        self._keep(service, target, before, service.evolve(before, fact))
         for line in service.lines(fact) if service.lines else ():
             self.scopes.fold(line)
         for reader in self.services.values():

@@ -29,7 +29,7 @@ from libs.contracts.events import (
     IntentAllowed,
     Vote,
 )
-from libs.governance.commands import Marks, noted, remember, without
+from libs.governance.commands import Marks, is_refusal_alone, noted, remember, without
 from libs.ledger.service import Fact, Waiting, WaitKind
 
 OWN = "ledger.approval"
@@ -95,7 +95,7 @@ def owner(state: ApprovalState) -> tuple[str, str, str]:
 def evolve(state: ApprovalState, fact: Fact) -> ApprovalState:
     """The state after a fact. Never raises, never decides."""
     change = _CHANGES.get(type(fact.body))
-    if change is None:
+    if change is None or is_refusal_alone(fact):
         return state
     seen = remember(state.seen, fact.envelope) if fact.topic == OWN else state.seen
     if not state.ended:

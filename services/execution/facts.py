@@ -34,7 +34,7 @@ from libs.contracts.events import (
     IntentBlocked,
     LateAnswerRecorded,
 )
-from libs.governance.commands import noted, remember, without
+from libs.governance.commands import is_refusal_alone, noted, remember, without
 from libs.governance.subject import subject_of
 from libs.ledger.service import Fact
 from services.execution.state import Call, Consent, ExecutionState, Phase, Terms
@@ -45,7 +45,7 @@ OWN = "ledger.execution"
 def evolve(state: ExecutionState, fact: Fact) -> ExecutionState:
     """The state after a fact. Never raises, never decides."""
     change = _CHANGES.get(type(fact.body))
-    if change is None:
+    if change is None or is_refusal_alone(fact):
         return state
     seen = remember(state.seen, fact.envelope) if fact.topic == OWN else state.seen
     state = change(state, fact, fact.body)

@@ -21,7 +21,6 @@ from libs.contracts.events import (
     BudgetReleased,
     BudgetReserved,
     BudgetSettled,
-    CommandRejected,
     ExecutionCancelled,
     ExecutionDispatched,
     ExecutionExpired,
@@ -43,6 +42,7 @@ from libs.contracts.events import (
     ValidatorResult,
     Vote,
 )
+from libs.governance.commands import is_refusal_alone
 from libs.ledger.service import Fact, Input, World
 from services.status import attempts
 from services.status.counting import counted, is_new
@@ -80,7 +80,7 @@ def evolve(view: IntentView, fact: Fact) -> IntentView:
     body, envelope, kind = fact.body, fact.envelope, type(fact.body)
     if kind is SubmissionRejected or not is_new(view, fact.topic, envelope.seq):
         return view
-    if kind is CommandRejected and body.command_id == envelope.intent_id:
+    if is_refusal_alone(fact):
         return view
     at = envelope.occurred_at
     fields: Fields = {}

@@ -204,7 +204,13 @@ async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 10.0) -> 
 # ---------------------------------------------------------------- the log, from outside
 
 LOG_LANES = 8
-LEDGER = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1", "max.message.bytes": "1048576"}
+LEDGER = {
+    "cleanup.policy": "delete",
+    "retention.ms": "-1",
+    "retention.bytes": "-1",
+    "max.message.bytes": "1048576",
+    "message.timestamp.type": "LogAppendTime",
+}
 
 
 def a_topic(kind: str = "ledger") -> str:

@@ -12,13 +12,15 @@ from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from libs.ledger.anchors import Verdict, check_input, check_output
 from libs.ledger.chain import ZERO, Cursor, applied, consumed
+from libs.ledger.fitness import VALUE_OVERHEAD
 from libs.ledger.producing import Appender
 from libs.ledger.protocol import Acked, Check, Checked, LaneRow, OutRecord, Publish, Published
-from libs.ledger.reading import VALUE_OVERHEAD, Checker
+from libs.ledger.reading import Checker
 from libs.ledger.service import Service
 from libs.ledger.store import Store
 from libs.runtime import kafka
 from tests.integration.ledger.given import (
+    LOG_LANES,
     Log,
     Outsider,
     Owner,
@@ -286,3 +288,25 @@ async def test_the_limits_are_those_of_the_topics_less_what_a_batch_costs(log: L
     assert seen.limits[one.output] == 50_000 - VALUE_OVERHEAD
     assert seen.limits[one.commands] == kafka.REQUEST_BYTES_MAX - VALUE_OVERHEAD, "what a producer sends at most"
     await one.checker.close()
+
+
+@pytest.mark.rule(15)
+async def test_what_outsiders_write_has_the_brokers_time_or_nothing_is_decided(log: Log) -> None:
+    one = Looking(log)
+    await log.make(one.output, one.input)
+    await log.make(one.commands, message_timestamp_type="CreateTime")
+    try:
+        error = (await one.check()).error
+    finally:
+        await one.checker.close()
+    assert f"topic {one.commands}: message.timestamp.type is CreateTime" in error
+
+
+@pytest.mark.rule(15)
+@pytest.mark.parametrize("lanes", [LOG_LANES - 1, LOG_LANES, LOG_LANES + 1])
+async def test_a_topic_has_as_many_partitions_as_there_are_lanes_or_nothing_is_decided(
+    looking: Looking, lanes: int
+) -> None:
+    looking.checker = Checker(looking.log.settings, "looking", hosted(looking.service), looking._kept, lanes)
+    error = (await looking.check()).error
+    assert error == "" if lanes == LOG_LANES else f"has {LOG_LANES} partitions and DEED_LANES is {lanes}" in error

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from libs.contracts import events as e
-from libs.testkit.flow import KEY, cancel, desk, rebuild_is_equal, submit
+from libs.testkit.flow import KEY, cancel, desk, rebuild_is_equal, resolve, submit
 from libs.testkit.samples import AGENT, ALICE, EVE, NOW, changed
 from services.execution.state import COMMAND_WAIT, EARLY_MAX, EARLY_OF_TENANT_MAX
 from services.status.adapters.wire import show
@@ -62,6 +62,17 @@ def test_each_early_cancellation_has_its_own_time() -> None:
     submit(at)
     at.run()
     assert "ExecutionCancelled" in at.names(KEY)
+
+
+def test_a_refusal_that_is_about_no_intent_leaves_no_state_behind() -> None:
+    at = desk()
+    for who in STRANGERS:
+        at.command(cancel(who))
+    for _ in range(20):
+        at.command(resolve(EVE, applied=True, intent_id=bytes(16)))
+    refused = [fact.envelope.intent_id for fact in at.facts if isinstance(fact.body, e.CommandRejected)]
+    assert len(refused) > 40
+    assert {key for _, key in at.run().states} == {KEY}
 
 
 @pytest.mark.requirement("G4")
