@@ -9,6 +9,7 @@ import signal
 from collections.abc import Callable
 
 import msgspec
+import psutil
 import pytest
 
 from libs.contracts.events import (
@@ -164,6 +165,8 @@ async def test_a_server_that_does_not_read_its_input_was_not_called(make: Make) 
     first = effect()
     await bench.run(tool, first)
     os.kill(server_pid(bench), signal.SIGSTOP)
+    while psutil.Process(server_pid(bench)).status() != psutil.STATUS_STOPPED:
+        await asyncio.sleep(0.01)  # until then it may still read
     try:
         filler = effect(mode="ok", padding="x" * 200_000, timeout_ms=1000)
         behind = effect(timeout_ms=500)
