@@ -13,7 +13,7 @@ UV := uv==0.13.9
 SEEDS ?= 20000
 ARGS ?=
 
-.PHONY: all help setup up down ps demo test unit integration sim planted bench lint format contracts check-contracts lock env clean purge
+.PHONY: all help setup up down ps demo test checks unit integration faults sim planted bench lint format contracts check-contracts lock env clean purge
 
 all: setup help
 
@@ -47,15 +47,19 @@ ps: $(READY) ## Show what runs
 demo: $(READY) ## An agent works on a real git repository; shown live, checked at the end, nothing left running
 	@python -m examples.demo $(ARGS)
 
-test: $(READY) ## All checks and tests
-	@$(MAKE) -j2 -O lint unit
-	@$(MAKE) integration
+test: $(READY) ## All checks and tests, in two jobs side by side; each shows its output when it is done
+	@$(MAKE) -j2 -O faults checks
+
+checks: lint unit integration
 
 unit: $(READY) ## Tests without I/O, and the simulation
 	@python -m pytest tests/unit tests/contract tests/simulation $(ARGS)
 
 integration: $(READY) ## Tests on the real Kafka and PostgreSQL (DEED_TEST_SERVERS=embedded|docker|existing)
-	@python -m pytest tests/e2e tests/faults tests/integration $(ARGS)
+	@python -m pytest tests/integration $(ARGS)
+
+faults: $(READY) ## Whole systems on real servers: every ending, kills, stops, outages, lost answers
+	@python -m pytest tests/e2e tests/faults $(ARGS)
 
 sim: $(READY) ## The lane protocol against a world that misbehaves (SEEDS=20000)
 	@python -m libs.testkit.simulation --seeds $(SEEDS) $(ARGS)
