@@ -12,6 +12,7 @@ from benchmarks.rig import Rig
 from libs.ledger.chain import Cursor, Seen, event_hash, look
 from libs.ledger.codec import CATALOGUE, frame
 from libs.ledger.verify import LEDGER_TOPICS, Replay, read_partition
+from libs.runtime.process import collect_rarely
 from libs.runtime.settings import KafkaSettings
 from services.table import TABLE
 
@@ -24,6 +25,7 @@ Step = Callable[[str, Cursor, bytes], Cursor]  # topic, where the chain is, reco
 async def measure(section: Section, one: Rig) -> None:
     """Read what the run left on the ledger. The first pass warms the caches and does not count."""
     settings = one.system.kafka
+    collect_rarely()  # as every process of ours
     await _read(settings, _chained)
     replay = Replay(TABLE["status"])
     passes = (

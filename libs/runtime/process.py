@@ -81,14 +81,18 @@ def run(name: str, main: Main) -> NoReturn:
         sys.stderr.write(f"{name} does not start: {error}\n")
         sys.exit(WRONG_SETTING)
     configure(settings.process, settings.log_level)
-    # What is imported stays, and events are short-lived and without cycles: to look for cycles among them after every
-    # 700 allocations cost an eighth of a worker's time.
-    gc.freeze()
-    gc.set_threshold(GC_ALLOCATIONS, 20, 50)
+    collect_rarely()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(_supervise(Process(name, settings, Metrics()), main))
     sys.stdout.flush()
     sys.exit(code)
+
+
+def collect_rarely() -> None:
+    """What is imported stays, and events are short-lived and without cycles: to look for cycles among them after every
+    700 allocations cost an eighth of a worker's time."""
+    gc.freeze()
+    gc.set_threshold(GC_ALLOCATIONS, 20, 50)
 
 
 async def _supervise(process: Process, main: Main) -> int:

@@ -58,7 +58,7 @@ def _one_more(told: IntentView | Tally, fact: Fact) -> Fields:
     envelope = fact.envelope
     fields: Fields = {
         "version": told.version + 1,
-        "updated_at": max(told.updated_at, envelope.occurred_at),
+        "updated_at": envelope.occurred_at if envelope.occurred_at > told.updated_at else told.updated_at,
         "positions": moved(told.positions, fact.topic, envelope.seq),
     }
     if not isinstance(fact.body, ProgressReported):

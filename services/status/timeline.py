@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -36,6 +36,7 @@ TOPICS: Final = tuple(
     f"ledger.{name}" for name in ("intake", "validation", "approval", "budget", "execution", "outcome")
 )
 FIRST_ENTRIES, LAST_ENTRIES = 24, 40  # of a timeline that grows too long, both ends are kept
+ENTRIES_MAX = FIRST_ENTRIES + LAST_ENTRIES
 REASON_MAX = 300
 
 # What was decided in the same batch has the same time; within it, this is the order of the flow.
@@ -90,16 +91,18 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     control_seq: int
 
 
-def added(before: Iterable[Entry], new: Iterable[Entry], dropped: int) -> tuple[tuple[Entry, ...], int]:
+def added(before: tuple[Entry, ...], new: Sequence[Entry], dropped: int) -> tuple[tuple[Entry, ...], int]:
     """The timeline with more entries, of which the first and the last are kept; and how many were dropped by now. Which
     of them are kept does not depend on the order they come in."""
+    if len(new) == 1 and (not before or _place(before[-1]) <= _place(new[0])) and len(before) < ENTRIES_MAX:
+        return (*before, new[0]), dropped
     entries = list(before)
     for entry in new:
         if entries and entry.at <= entries[-1].at and _place(entry) < _place(entries[-1]):
             insort(entries, entry, key=_place)
         else:
             entries.append(entry)
-    over = len(entries) - FIRST_ENTRIES - LAST_ENTRIES
+    over = len(entries) - ENTRIES_MAX
     if over > 0:
         del entries[FIRST_ENTRIES : FIRST_ENTRIES + over]
     return tuple(entries), dropped + max(over, 0)

@@ -164,9 +164,9 @@ async def test_a_server_that_does_not_read_its_input_was_not_called(make: Make) 
     tool = await bench.tool()
     first = effect()
     await bench.run(tool, first)
-    os.kill(server_pid(bench), signal.SIGSTOP)
-    while psutil.Process(server_pid(bench)).status() != psutil.STATUS_STOPPED:
-        await asyncio.sleep(0.01)  # until then it may still read
+    server = psutil.Process(server_pid(bench))
+    server.suspend()
+    await eventually(lambda: server.status() == psutil.STATUS_STOPPED)  # until then it may still read
     try:
         filler = effect(mode="ok", padding="x" * 200_000, timeout_ms=1000)
         behind = effect(timeout_ms=500)
