@@ -18,11 +18,14 @@ from services.status.view import IntentView, Tally
 
 Fields = dict[str, Any]
 _NONE = Tally()
+_TOPICS = frozenset(TOPICS)
 
 
 def is_new(view: IntentView, topic: str, seq: int) -> bool:
     """Is it a topic of ours that was not read this far before?"""
-    if topic not in TOPICS or _read(view.positions, topic) >= seq or _read(view.foreign, topic) >= seq:
+    if topic not in _TOPICS or _read(view.positions, topic) >= seq:
+        return False
+    if view.foreign and _read(view.foreign, topic) >= seq:
         return False
     return not view.early or all(_read(tally.positions, topic) < seq for tally in view.early.values())
 

@@ -80,7 +80,7 @@ def evolve(view: IntentView, fact: Fact) -> IntentView:
     body, envelope, kind = fact.body, fact.envelope, type(fact.body)
     if kind is SubmissionRejected or not is_new(view, fact.topic, envelope.seq):
         return view
-    if is_refusal_alone(fact):
+    if kind is CommandRejected and is_refusal_alone(fact):
         return view
     at = envelope.occurred_at
     fields: Fields = {}
