@@ -21,6 +21,7 @@ from libs.contracts.events import (
     BudgetReleased,
     BudgetReserved,
     BudgetSettled,
+    CommandRejected,
     ExecutionCancelled,
     ExecutionDispatched,
     ExecutionExpired,
