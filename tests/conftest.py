@@ -55,7 +55,7 @@ def own_stack() -> Iterator[Stack]:
     """Running servers of the test alone, with all topics under their own names: for tests that kill servers or need
     the real names. `stack.kafka` and `stack.postgres` have kill(), start(), stop(); they block, use a thread."""
     with scratch(home() / "tests") as folder:
-        stack = Stack(folder, brief=True)
+        stack = Stack(folder)
         with stack as ends:
             wait_for(create_topics(ends.kafka_bootstrap))
             exercised.add("embedded")

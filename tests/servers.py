@@ -46,7 +46,7 @@ def opened(source: str) -> Iterator[Servers]:
             yield _existing()
         case _:
             with scratch(home() / "tests") as folder:
-                stack = Stack(folder, brief=True)
+                stack = Stack(folder)
                 with stack as ends:
                     yield Servers(ends.kafka_bootstrap, ends.postgres_dsn, source, stack)
 

@@ -23,6 +23,7 @@ from libs.runtime.logs import logger
 from libs.runtime.settings import KafkaSettings, StartRefused
 
 POLL_MS = 100
+FETCH_WAIT_MS = 250  # the broker waits so long for something new: an idle process asks it four times a second
 FETCH_RECORDS_MAX = 2_000
 LIMITS_KEPT_MS = 60_000
 Kept = Callable[[str, int, int], Awaitable[Mapping[int, OutRecord]]]
@@ -59,7 +60,7 @@ class Follower:
             try:
                 if client is None:
                     client = kafka.consumer(
-                        self._settings, self._name, fetch_max_wait_ms=POLL_MS, max_partition_fetch_bytes=1 << 20
+                        self._settings, self._name, fetch_max_wait_ms=FETCH_WAIT_MS, max_partition_fetch_bytes=1 << 20
                     )
                     await kafka.start(client, self._settings)
                     self._changed.set()

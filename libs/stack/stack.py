@@ -16,7 +16,6 @@ from libs.stack.postgres import Postgres
 
 SERVERS = ("kafka", "postgres")
 OWNER = "owner"
-BRIEF = ("-XX:TieredStopAtLevel=1",)  # the JVM's first compiler only
 
 
 @dataclass(frozen=True)
@@ -30,16 +29,13 @@ class Endpoints:
 class Stack:
     """A Kafka and a PostgreSQL in one data folder, held by this process. Blocking; from a loop use a thread.
 
-    A server whose address is given is somebody else's: it is neither started nor stopped. A `brief` one starts with
-    less work and is slower afterwards: right for a test, wrong for a figure."""
+    A server whose address is given is somebody else's: it is neither started nor stopped."""
 
-    def __init__(
-        self, data_dir: Path | None = None, kafka_bootstrap: str = "", postgres_dsn: str = "", brief: bool = False
-    ) -> None:
+    def __init__(self, data_dir: Path | None = None, kafka_bootstrap: str = "", postgres_dsn: str = "") -> None:
         self.folder = Folder((data_dir or home()).resolve())
         self._given = Endpoints(kafka_bootstrap, postgres_dsn)
         ports = Ports(self.folder.ports)
-        self.kafka = Kafka(self.folder, ports, lambda: (*archive.options(), *(BRIEF if brief else ())))
+        self.kafka = Kafka(self.folder, ports, archive.options)
         self.postgres = Postgres(self.folder, ports)
         self._held = ExitStack()
         self._owns = False

@@ -16,7 +16,6 @@ from libs.stack.folders import Folder, home
 from libs.stack.kafka import Kafka
 from libs.stack.ports import Ports
 from libs.stack.scratch import scratch
-from libs.stack.stack import BRIEF
 from tests.integration.ledger.given import Log, a_topic, hosted, operator, service, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.rule(15)]
@@ -37,7 +36,7 @@ def bootstrap() -> Iterator[str]:
     with scratch(home() / "tests") as root:
         folder = Folder(root)
         folder.create()
-        broker = Kafka(folder, Ports(folder.ports), lambda: (*archive.options(), *BRIEF), GUARDED)
+        broker = Kafka(folder, Ports(folder.ports), archive.options, GUARDED)
         try:
             yield broker.start()
         finally:

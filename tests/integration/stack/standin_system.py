@@ -18,5 +18,5 @@ def rows(names: list[str]) -> list[Row]:
 
 
 if __name__ == "__main__":
-    stack = Stack(Path(sys.argv[1]), os.environ["KAFKA"], os.environ["POSTGRES"], brief=True)
+    stack = Stack(Path(sys.argv[1]), os.environ["KAFKA"], os.environ["POSTGRES"])
     asyncio.run(supervise(Plan(), stack, rows=rows(sys.argv[2:])))

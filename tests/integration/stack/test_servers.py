@@ -131,11 +131,11 @@ async def test_a_stack_cleans_up_what_a_killed_owner_left_running() -> None:
         ends = json.loads(await asyncio.wait_for(owner.stdout.readline(), 60))
         await publish(ends["kafka_bootstrap"], b"kept")
         with pytest.raises(Busy):
-            await asyncio.to_thread(Stack(folder, brief=True).start)
+            await asyncio.to_thread(Stack(folder).start)
         owner.kill()
         await owner.wait()
         assert not is_free(int(ends["kafka_bootstrap"].rpartition(":")[2])), "the orphan still runs"
-        stack = Stack(folder, brief=True)
+        stack = Stack(folder)
         found = await asyncio.to_thread(stack.start)
         try:
             assert found.kafka_bootstrap == ends["kafka_bootstrap"]
@@ -148,7 +148,7 @@ async def test_a_stack_cleans_up_what_a_killed_owner_left_running() -> None:
 
 async def test_a_broker_whose_port_was_taken_moves_to_another() -> None:
     with scratch(home() / "tests") as folder:
-        stack = Stack(folder, brief=True)
+        stack = Stack(folder)
         first = await asyncio.to_thread(stack.start)
         await create_topics(first.kafka_bootstrap)
         await publish(first.kafka_bootstrap, b"kept")
@@ -156,7 +156,7 @@ async def test_a_broker_whose_port_was_taken_moves_to_another() -> None:
         thief = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", stack.kafka.port)
         controller = json.loads((folder / "ports.json").read_text())["kafka-controller"]
         second_thief = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", controller)
-        stack = Stack(folder, brief=True)
+        stack = Stack(folder)
         try:
             found = await asyncio.to_thread(stack.start)
             assert found.kafka_bootstrap != first.kafka_bootstrap

@@ -69,7 +69,7 @@ def test_a_system_comes_up_goes_on_in_the_background_and_goes_down(folder: Folde
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Endpoints]:
-    with scratch(home() / "tests") as root, Stack(root, brief=True) as ends:
+    with scratch(home() / "tests") as root, Stack(root) as ends:
         asyncio.run(prepare(ends, Plan()))
         yield ends
 
