@@ -1,0 +1,97 @@
+"""How a command of `deed` ends: the one list of exit codes, and what is said when it did not do what was asked.
+
+0  done
+1  refused or failed: a rule, a person or the tool said no, or something that was checked is wrong
+2  wrong use of the command
+3  not found
+4  not authenticated, or not allowed
+5  something is away or was not ready in time: try again
+6  in doubt: nobody knows whether it happened
+7  still waiting for somebody
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+
+from libs.runtime.settings import StartRefused
+from libs.stack.errors import StackError
+
+if TYPE_CHECKING:
+    from grpc.aio import AioRpcError
+
+
+class Exit(IntEnum):
+    """Exit codes of every command."""
+
+    DONE = 0
+    REFUSED = 1
+    WRONG_USE = 2
+    NOT_FOUND = 3
+    NOT_ALLOWED = 4
+    AWAY = 5
+    IN_DOUBT = 6
+    WAITING = 7
+
+
+class Failed(Exception):
+    """A command did not do what was asked. `code` is stable; `remedy` says what to do, "" = the reason says it."""
+
+    def __init__(self, code: str, reason: str, remedy: str = "", exit_code: Exit = Exit.REFUSED) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+        self.remedy = remedy
+        self.exit_code = exit_code
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """What goes wrong in here is said as `CODE: reason` and its remedy, without a stack trace, and ends the program
+    with the exit code that it means."""
+    import grpc
+
+    try:
+        yield
+    except Failed as error:
+        _end(error)
+    except StackError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(Exit.REFUSED) from None
+    except StartRefused as error:
+        _end(Failed("SETTING_WRONG", str(error), exit_code=Exit.WRONG_USE))
+    except grpc.aio.AioRpcError as error:
+        _end(of_call(error))
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def of_call(error: AioRpcError) -> Failed:
+    """What a call's error means: the stable code that the server gave, else the name of its status."""
+    import grpc
+
+    status = error.code()
+    said = {str(name): str(value) for name, value in error.trailing_metadata() or ()}
+    code = said.get("deedbook-code", status.name)
+    meanings = {
+        grpc.StatusCode.UNAUTHENTICATED: (Exit.NOT_ALLOWED, "Set a valid token: DEED_TOKEN or DEED_TOKEN_FILE."),
+        grpc.StatusCode.PERMISSION_DENIED: (Exit.NOT_ALLOWED, "Ask somebody with the role that the reason names."),
+        grpc.StatusCode.NOT_FOUND: (Exit.NOT_FOUND, ""),
+        grpc.StatusCode.UNAVAILABLE: (Exit.AWAY, "Try again; `deed ps` and `deed doctor` say what is away."),
+        grpc.StatusCode.DEADLINE_EXCEEDED: (Exit.AWAY, "Try again; `deed doctor` says what is slow."),
+        grpc.StatusCode.RESOURCE_EXHAUSTED: (Exit.AWAY, "Try again a little later."),
+    }
+    exit_code, remedy = meanings.get(status, (Exit.REFUSED, ""))
+    return Failed(code, error.details() or "no more is known", remedy, exit_code)
+
+
+def _end(error: Failed) -> NoReturn:
+    typer.echo(f"{error.code}: {error.reason}", err=True)
+    if error.remedy:
+        typer.echo(error.remedy, err=True)
+    raise typer.Exit(error.exit_code) from None
