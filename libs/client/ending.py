@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import typer
 
@@ -76,7 +76,7 @@ def of_call(error: AioRpcError) -> Failed:
     import grpc
 
     status = error.code()
-    said = {str(name): str(value) for name, value in error.trailing_metadata() or ()}
+    said: dict[str, Any] = {entry[0]: entry[1] for entry in cast(Any, error.trailing_metadata()) or ()}
     code = said.get("deedbook-code", status.name)
     meanings = {
         grpc.StatusCode.UNAUTHENTICATED: (Exit.NOT_ALLOWED, "Set a valid token: DEED_TOKEN or DEED_TOKEN_FILE."),
