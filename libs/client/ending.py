@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import typer
 
+from libs.governance.remedies import REMEDIES
 from libs.runtime.settings import StartRefused
 from libs.stack.errors import StackError
 
@@ -87,7 +88,8 @@ def of_call(error: AioRpcError) -> Failed:
         grpc.StatusCode.RESOURCE_EXHAUSTED: (Exit.AWAY, "Try again a little later."),
     }
     exit_code, remedy = meanings.get(status, (Exit.REFUSED, ""))
-    return Failed(code, error.details() or "no more is known", remedy, exit_code)
+    reason, remedy = error.details() or "no more is known", REMEDIES.get(code, remedy)
+    return Failed(code, reason, "" if remedy in reason else remedy, exit_code)
 
 
 def _end(error: Failed) -> NoReturn:
