@@ -3,11 +3,17 @@ for its work only when the command runs."""
 
 from __future__ import annotations
 
+import os
+import sys
 from importlib import import_module
+from typing import Annotated
 
 import typer
 
+from libs.client import ending
+
 COMMANDS = ("libs.client.commands.stack", "libs.client.commands.formats", "libs.client.commands.lanes")
+EXIT_CODES = "\n\n".join(("Exit codes:", *(f"{code.value}  {meaning}" for code, meaning in ending.MEANINGS.items())))
 
 
 def build() -> typer.Typer:
@@ -15,11 +21,13 @@ def build() -> typer.Typer:
     app = typer.Typer(
         name="deed",
         help="AI agents propose; Deedbook decides, acts once, and proves it.",
+        epilog=EXIT_CODES,
         no_args_is_help=True,
-        add_completion=False,
+        add_completion=True,
         pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.callback()(_nothing)
+    app.callback()(_everywhere)
     for module in COMMANDS:
         import_module(module).register(app)
     return app
@@ -27,10 +35,24 @@ def build() -> typer.Typer:
 
 def main() -> None:
     """Entry point of `deed`."""
-    build()()
+    try:
+        build()()
+    except Exception as error:
+        if os.environ.get("DEED_TRACE"):
+            raise
+        typer.echo(f"BUG: {type(error).__name__}: {error}", err=True)
+        typer.echo("Please report it, with what `DEED_TRACE=1 deed ...` shows.", err=True)
+        sys.exit(ending.Exit.REFUSED)
 
 
-def _nothing() -> None:
+def _everywhere(
+    as_: Annotated[
+        str,
+        typer.Option(
+            "--as", metavar="NAME", help="At a local system: who you are, since nobody decides on their own requests."
+        ),
+    ] = "",
+) -> None:
     """AI agents propose; Deedbook decides, acts once, and proves it."""
 
 

@@ -1,21 +1,11 @@
-"""How a command of `deed` ends: the one list of exit codes, and what is said when it did not do what was asked.
-
-0  done
-1  refused or failed: a rule, a person or the tool said no, or something that was checked is wrong
-2  wrong use of the command
-3  not found
-4  not authenticated, or not allowed
-5  something is away or was not ready in time: try again
-6  in doubt: nobody knows whether it happened
-7  still waiting for somebody
-"""
+"""How a command of `deed` ends: the one list of exit codes, and what is said when it did not do what was asked."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 import typer
 
@@ -38,6 +28,18 @@ class Exit(IntEnum):
     AWAY = 5
     IN_DOUBT = 6
     WAITING = 7
+
+
+MEANINGS: Final[Mapping[Exit, str]] = {
+    Exit.DONE: "done",
+    Exit.REFUSED: "refused or failed: a rule, a person or the tool said no, or something that was checked is wrong",
+    Exit.WRONG_USE: "wrong use of the command",
+    Exit.NOT_FOUND: "not found",
+    Exit.NOT_ALLOWED: "not authenticated, or not allowed",
+    Exit.AWAY: "something is away or was not ready in time: try again",
+    Exit.IN_DOUBT: "in doubt: nobody knows whether it happened",
+    Exit.WAITING: "still waiting for somebody",
+}
 
 
 class Failed(Exception):
