@@ -1,12 +1,17 @@
-"""Where the command that runs calls, and as whom."""
+"""What commands of `deed` are told in the same way: options, and where they call as whom."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import click
+import typer
 
 from libs.client.connection import Connection, connect
 from libs.client.settings import ClientSettings
 from libs.runtime.settings import load
+
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable: one object, or one per line for streams.")]
 
 
 def connection() -> Connection:
@@ -14,3 +19,8 @@ def connection() -> Connection:
     SettingsError."""
     everywhere = click.get_current_context().find_root().params
     return connect(load(ClientSettings), who=str(everywhere.get("as_") or ""))
+
+
+def examples(*lines: str) -> str:
+    """The epilog of a command's help."""
+    return "\n\n".join(("Examples:", *lines))
