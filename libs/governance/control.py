@@ -35,6 +35,7 @@ from libs.contracts.events import (
     ToolRemoved,
     Transport,
 )
+from libs.governance.changes import Changed, remembered
 from libs.governance.policy import PolicyRefused, PolicySnapshot, read_policy
 from libs.ledger.service import Fact
 
@@ -120,6 +121,7 @@ class ControlView(msgspec.Struct, frozen=True):
     rate_limits: Mapping[tuple[RateLimitKind, str], RateLimit] = {}
     flags: Mapping[tuple[str, FlagLevel, str], str] = {}
     breakers: Mapping[str, Breaker] = {}
+    changes: tuple[Changed, ...] = ()
 
     def stopped_by(self, tenant: str, account: str, tool: str, capability: str) -> Switch | None:
         """The first closed switch that stops this, the widest first."""
@@ -184,7 +186,7 @@ def apply(view: ControlView, fact: Fact) -> ControlView:
     """The view after one more fact of the control ledger. Never raises; facts of other kinds move `seq` only."""
     change = _CHANGES.get(type(fact.body))
     changed = change(view, fact, fact.body) if change else {}
-    return msgspec.structs.replace(view, seq=fact.envelope.seq, **changed)
+    return msgspec.structs.replace(view, seq=fact.envelope.seq, changes=remembered(view.changes, fact), **changed)
 
 
 def _with(table: Mapping[K, V], key: K, value: V | None) -> dict[K, V]:

@@ -112,10 +112,12 @@ class Policy(_Model):
 
 
 class PolicySnapshot(msgspec.Struct, frozen=True):
-    """A policy under the hash that verdicts name. `policy` None = it could not be read, which denies."""
+    """A policy under the hash that verdicts name. `policy` None = it could not be read, which denies. `text`: the
+    document as it was published."""
 
     hash: bytes
     policy: Policy | None
+    text: str = ""
 
 
 def read_policy(text: str) -> PolicySnapshot:
@@ -128,7 +130,7 @@ def read_policy(text: str) -> PolicySnapshot:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise PolicyRefused(f"{'.'.join(map(str, first['loc'])) or 'policy'}: {first['msg']}") from error
-    return PolicySnapshot(canonical_hash(document.value), policy)
+    return PolicySnapshot(canonical_hash(document.value), policy, text)
 
 
 def tool_matches(patterns: tuple[str, ...], tool: str) -> bool:

@@ -20,7 +20,7 @@ from libs.governance.control import EMPTY, ControlView, apply, freshened
 from libs.ledger.chain import Cursor, Seen, applied, look
 from libs.ledger.codec import decode_event
 from libs.runtime import kafka
-from libs.runtime.clock import boottime_ms
+from libs.runtime.clock import boottime_ms, wall_micros
 from libs.runtime.logs import logger
 from libs.runtime.settings import ControlSettings, KafkaSettings
 from libs.runtime.telemetry import Metrics
@@ -280,3 +280,5 @@ class ControlTail:
             self._told = (fresh, self.confirmed_ms)
             for callback in self._callbacks:
                 callback(self.view)
+        if moved and self._metrics is not None:  # only now, when everybody here knows it
+            self._metrics.control_seen.set(wall_micros() / 1_000_000)

@@ -58,6 +58,9 @@ class Metrics:
         self.halted = Gauge("lanes_halted", "Lanes that an operator must look at.", ["service"], registry=r)
         self.alarms = Counter("alarms_total", "Things an operator must see, by code.", ["code"], registry=r)
         self.control_seq = Gauge("control_seq", "Last control event that this process has applied.", registry=r)
+        self.control_seen = Gauge(
+            "control_seq_seen_timestamp_seconds", "When it was applied, by this machine's clock.", registry=r
+        )
         self.control_age = Gauge("control_view_age_seconds", "Time since the control view was confirmed.", registry=r)
 
     def _fronts(self) -> None:

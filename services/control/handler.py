@@ -16,12 +16,13 @@ from libs.runtime.outbound import CommandLog, signed
 from libs.runtime.requests import (
     read_digest,
     read_enum,
+    read_id,
     read_page_size,
     read_place,
     show_micros,
     show_place,
 )
-from libs.runtime.rpc import BadRequest, RoleMissing, caller
+from libs.runtime.rpc import BadRequest, NotFound, RoleMissing, caller
 from services.control.adapters import wire
 from services.control.checks import ChangeRefused
 from services.control.reading import OPERATORS, ROLES, Change, check
@@ -121,6 +122,13 @@ class ControlHandler(rpc.ControlServiceServicer):
             **author,
         )
         return pb.SetFlagResponse(command_id=await self._give(change))
+
+    async def GetChange(self, request: pb.GetChangeRequest, context: Any) -> pb.GetChangeResponse:
+        command_id, who = read_id(request.command_id, "command_id"), (caller().tenant, caller().subject)
+        found = [one for one in self._tail.view.changes if one.command_id == command_id and (one.tenant, one.by) == who]
+        if not found:
+            raise NotFound
+        return wire.show_change(found[-1])
 
     async def ListTools(self, request: pb.ListToolsRequest, context: Any) -> pb.ListToolsResponse:
         size = read_page_size(request.page_size if request.HasField("page_size") else None)

@@ -12,10 +12,12 @@ from libs.contracts import events
 from libs.contracts.proto.deedbook.control.v1 import control_pb2 as pb
 from libs.contracts.proto.deedbook.control.v1 import registry_pb2 as reg
 from libs.governance import control
+from libs.governance.changes import Changed
 from libs.governance.control import ControlView
 from libs.governance.digests import JsonRefused, canonical_hash, read_object
+from libs.governance.policy import PolicySnapshot
 from libs.governance.tokens import PLATFORM
-from libs.runtime.requests import read_enum, show_enum
+from libs.runtime.requests import read_enum, show_enum, show_micros
 from services.control.checks import DEFINITION
 
 NUMBERS = ("attempts_max", "backoff_ms", "backoff_max_ms")  # unset takes the registry's default
@@ -129,7 +131,7 @@ def show_config(view: ControlView, who: events.Principal, operators: Collection[
             if platform or one.serves(who.tenant)
         ],
         budgets=[show_budget(cap) for (kind, name), caps in view.caps.items() if seen(kind, name) for cap in caps],
-        policy=None if policy is None else pb.Policy(policy_hash=policy.hash.hex()),
+        policy=None if policy is None else _show_policy(view, policy, who.tenant, platform or operator),
         rate_limits=[
             pb.RateLimit(kind=show_enum(kind, pb.RateLimitKind), id=name, permits=one.permits, window_ms=one.window_ms)
             for (kind, name), one in view.rate_limits.items()
@@ -145,8 +147,22 @@ def show_config(view: ControlView, who: events.Principal, operators: Collection[
 
 
 def show_switch(switch: control.Switch) -> pb.Switch:
-    kind = show_enum(switch.kind, pb.SwitchKind)
-    return pb.Switch(kind=kind, id=switch.id, stopped=True, reason=switch.reason, by=switch.by)
+    return pb.Switch(
+        kind=show_enum(switch.kind, pb.SwitchKind),
+        id=switch.id,
+        stopped=True,
+        reason=switch.reason,
+        by=switch.by,
+        flip_time=show_micros(switch.flipped_at),
+        control_seq=switch.seq,
+    )
+
+
+def show_change(change: Changed) -> pb.GetChangeResponse:
+    """What became of a change."""
+    return pb.GetChangeResponse(
+        control_seq=change.seq, code=change.code, reason=change.reason, decide_time=show_micros(change.decided_at)
+    )
 
 
 def show_server(server: control.Server, tenant: str | None) -> pb.Server:
@@ -169,6 +185,12 @@ def show_budget(cap: control.Cap) -> pb.Budget:
         hard_micros=cap.hard_micros,
         soft_micros=cap.soft_micros,
     )
+
+
+def _show_policy(view: ControlView, policy: PolicySnapshot, tenant: str, whole: bool) -> pb.Policy:
+    """Those who may publish one see its text."""
+    own = tenant if tenant in view.policies else ""
+    return pb.Policy(tenant=own, policy_hash=policy.hash.hex(), policy=policy.text if whole else "")
 
 
 def _read_extractor(given: reg.Extractor) -> events.Extractor:

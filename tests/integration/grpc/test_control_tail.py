@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from prometheus_client import CollectorRegistry
 
 from libs.contracts.events import Actor, ActorKind, Cause, Envelope, SwitchFlipped, SwitchKind
 from libs.governance.control import ControlView
@@ -17,6 +19,7 @@ from libs.runtime import kafka
 from libs.runtime.clock import boottime_ms
 from libs.runtime.control_tail import TOPIC, ControlTail
 from libs.runtime.settings import ControlSettings, KafkaSettings, StartRefused, load
+from libs.runtime.telemetry import Metrics
 from libs.stack.stack import Stack
 
 pytestmark = [
@@ -65,12 +68,21 @@ async def writer(own_stack: Stack) -> AsyncIterator[Writer]:
 
 
 @pytest.fixture
-async def follow(own_stack: Stack) -> AsyncIterator[Callable[[], Any]]:
+def metrics() -> Metrics:
+    return Metrics(CollectorRegistry())
+
+
+def metric(metrics: Metrics, name: str) -> float:
+    return float(metrics.registry.get_sample_value(name) or 0)
+
+
+@pytest.fixture
+async def follow(own_stack: Stack, metrics: Metrics) -> AsyncIterator[Callable[[], Any]]:
     made: list[ControlTail] = []
 
     async def start() -> ControlTail:
         settings = load(KafkaSettings, kafka_bootstrap=own_stack.kafka.bootstrap, kafka_timeout_ms=3000)
-        made.append(ControlTail(settings, load(ControlSettings, control_stale_max_s=3)))
+        made.append(ControlTail(settings, load(ControlSettings, control_stale_max_s=3), metrics))
         await made[-1].start()
         return made[-1]
 
@@ -103,6 +115,16 @@ async def test_a_view_is_whole_when_it_is_ready_and_a_flip_is_seen_at_once(write
         await until(tail, lambda view, wanted=299 - number: len(view.switches) == wanted)  # type: ignore[misc]
         delays.append(boottime_ms() - began)
     assert sorted(delays)[10] < 100
+
+
+async def test_a_process_says_which_change_it_has_and_since_when(writer: Writer, follow: Any, metrics: Metrics) -> None:
+    tail: ControlTail = await follow()
+    await tail.wait_ready(WAIT_S)
+    before = time.time()
+    await writer.flip("acme")
+    await until(tail, lambda view: view.seq == 1)
+    assert metric(metrics, "control_seq") == 1
+    assert before <= metric(metrics, "control_seq_seen_timestamp_seconds") <= time.time()
 
 
 async def test_an_empty_control_ledger_is_a_fresh_view(follow: Any) -> None:

@@ -10,12 +10,13 @@ import pytest
 from libs.contracts import events
 from libs.contracts.proto.deedbook.control.v1 import control_pb2 as pb
 from libs.contracts.proto.deedbook.control.v1 import registry_pb2 as reg
+from libs.governance.changes import Changed
 from libs.governance.control import Cap, ControlView, Server, Switch, Tool
 from libs.governance.digests import canonical_hash
 from libs.ledger.codec import decode_message
 from libs.runtime.outbound import CommandLog
-from libs.runtime.requests import read_id
-from libs.runtime.rpc import BadRequest, RoleMissing, enter
+from libs.runtime.requests import read_id, show_id
+from libs.runtime.rpc import BadRequest, NotFound, RoleMissing, enter
 from services.control.handler import ControlHandler
 from tests.unit.gateway.fakes import AGENT, OPERATOR, PLATFORM, FakeLog
 
@@ -106,7 +107,7 @@ async def test_an_operators_change_is_written_with_who_and_why(method: str, requ
 
 def test_every_change_of_the_contract_is_tried_here() -> None:
     methods = {method.name for method in pb.DESCRIPTOR.services_by_name["ControlService"].methods}
-    assert methods - {"ListTools", "GetConfig"} == {method for method, _, _ in CHANGES}
+    assert methods - {"ListTools", "GetConfig", "GetChange"} == {method for method, _, _ in CHANGES}
 
 
 @pytest.mark.parametrize(("method", "request_", "kind"), CHANGES)
@@ -270,6 +271,26 @@ async def test_tools_are_listed_in_pages() -> None:
     assert len(names) == len(set(names)) == 61
     assert names == sorted(names)
     assert "hr/pay" not in names
+
+
+def decided(by: events.Principal, n: int, code: str = "") -> Changed:
+    return Changed(n.to_bytes(16), by.tenant, by.subject, n, n * 1_000_000, code, "why" if code else "")
+
+
+async def asked_for(changes: tuple[Changed, ...], n: int) -> Any:
+    request = pb.GetChangeRequest(command_id=show_id(n.to_bytes(16)))
+    return await handler(FakeLog(), ControlView(changes=changes)).GetChange(request, None)
+
+
+async def test_who_asked_for_a_change_hears_what_became_of_it_and_nobody_else() -> None:
+    changes = (decided(PLATFORM, 1), decided(PLATFORM, 2, "UNKNOWN_TOOL"), decided(OPERATOR, 3))
+    enter(PLATFORM)
+    first = await asked_for(changes, 1)
+    assert (first.control_seq, first.code, first.decide_time.seconds) == (1, "", 1)
+    assert (await asked_for(changes, 2)).code == "UNKNOWN_TOOL"
+    for n in (3, 4):
+        with pytest.raises(NotFound):
+            await asked_for(changes, n)
 
 
 @pytest.mark.parametrize("wrong", [{"page_size": 0}, {"page_size": 101}, {"page_token": "?"}, {"page_token": "/w=="}])

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from libs.contracts import events as e
+from libs.governance.changes import CHANGES_MAX
 from libs.governance.control import EMPTY, ControlView, apply, freshened, stop_code
 from libs.ledger.service import Fact
 from libs.testkit.samples import (
@@ -161,3 +162,19 @@ def test_a_view_is_a_value_and_knows_its_seq_and_freshness() -> None:
 )
 def test_no_fact_raises(body: Any) -> None:
     assert apply(EMPTY, Fact("ledger.control", envelope(9), body, ZERO)).seq == 9
+
+
+def test_what_became_of_the_last_changes_is_remembered_and_no_more() -> None:
+    refused = e.CommandRejected(b"r" * 16, "RemoveTool", "UNKNOWN_TOOL", "the tool is not registered")
+    view = control(e.SwitchFlipped(b"s" * 16, "olga", "drill", K.GLOBAL, "", True), refused)
+    assert [(one.command_id[:1], one.seq, one.code) for one in view.changes] == [
+        (b"s", 1, ""),
+        (b"r", 2, "UNKNOWN_TOOL"),
+    ]
+    view = control(*[switch() for _ in range(CHANGES_MAX)], start=view)
+    assert (len(view.changes), view.changes[0].seq) == (CHANGES_MAX, 3)
+
+
+def test_a_policy_keeps_the_words_that_it_was_published_in() -> None:
+    published = policy("acme")
+    assert control(published).policies["acme"].text == published.policy

@@ -84,18 +84,22 @@ TOOL_STATE_ACTIVE: ToolState
 TOOL_STATE_QUARANTINED: ToolState
 
 class Switch(_message.Message):
-    __slots__ = ("kind", "id", "stopped", "by", "reason")
+    __slots__ = ("kind", "id", "stopped", "by", "reason", "flip_time", "control_seq")
     KIND_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     STOPPED_FIELD_NUMBER: _ClassVar[int]
     BY_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    FLIP_TIME_FIELD_NUMBER: _ClassVar[int]
+    CONTROL_SEQ_FIELD_NUMBER: _ClassVar[int]
     kind: SwitchKind
     id: str
     stopped: bool
     by: str
     reason: str
-    def __init__(self, kind: _Optional[_Union[SwitchKind, str]] = ..., id: _Optional[str] = ..., stopped: _Optional[bool] = ..., by: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+    flip_time: _timestamp_pb2.Timestamp
+    control_seq: int
+    def __init__(self, kind: _Optional[_Union[SwitchKind, str]] = ..., id: _Optional[str] = ..., stopped: _Optional[bool] = ..., by: _Optional[str] = ..., reason: _Optional[str] = ..., flip_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, object]]] = ..., control_seq: _Optional[int] = ...) -> None: ...
 
 class Tool(_message.Message):
     __slots__ = ("tool", "entry", "state", "quarantine_code")
@@ -350,6 +354,24 @@ class SetFlagResponse(_message.Message):
     COMMAND_ID_FIELD_NUMBER: _ClassVar[int]
     command_id: str
     def __init__(self, command_id: _Optional[str] = ...) -> None: ...
+
+class GetChangeRequest(_message.Message):
+    __slots__ = ("command_id",)
+    COMMAND_ID_FIELD_NUMBER: _ClassVar[int]
+    command_id: str
+    def __init__(self, command_id: _Optional[str] = ...) -> None: ...
+
+class GetChangeResponse(_message.Message):
+    __slots__ = ("control_seq", "code", "reason", "decide_time")
+    CONTROL_SEQ_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    DECIDE_TIME_FIELD_NUMBER: _ClassVar[int]
+    control_seq: int
+    code: str
+    reason: str
+    decide_time: _timestamp_pb2.Timestamp
+    def __init__(self, control_seq: _Optional[int] = ..., code: _Optional[str] = ..., reason: _Optional[str] = ..., decide_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, object]]] = ...) -> None: ...
 
 class ListToolsRequest(_message.Message):
     __slots__ = ("server", "page_size", "page_token")

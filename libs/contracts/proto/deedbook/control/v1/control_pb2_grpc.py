@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class ControlServiceStub:
-    """Takes changes in and tells what is in force. A change's answer means that the command is durable; it is in force when
-    `GetConfig` shows it, or when the log of the control service says why it was rejected.
+    """Takes changes in and tells what is in force. A change's answer means that the command is durable; `GetChange` says
+    whether it came into force or was refused.
     """
 
     def __init__(self, channel):
@@ -96,6 +96,11 @@ class ControlServiceStub:
                 request_serializer=deedbook_dot_control_dot_v1_dot_control__pb2.SetFlagRequest.SerializeToString,
                 response_deserializer=deedbook_dot_control_dot_v1_dot_control__pb2.SetFlagResponse.FromString,
                 _registered_method=True)
+        self.GetChange = channel.unary_unary(
+                '/deedbook.control.v1.ControlService/GetChange',
+                request_serializer=deedbook_dot_control_dot_v1_dot_control__pb2.GetChangeRequest.SerializeToString,
+                response_deserializer=deedbook_dot_control_dot_v1_dot_control__pb2.GetChangeResponse.FromString,
+                _registered_method=True)
         self.ListTools = channel.unary_unary(
                 '/deedbook.control.v1.ControlService/ListTools',
                 request_serializer=deedbook_dot_control_dot_v1_dot_control__pb2.ListToolsRequest.SerializeToString,
@@ -109,8 +114,8 @@ class ControlServiceStub:
 
 
 class ControlServiceServicer:
-    """Takes changes in and tells what is in force. A change's answer means that the command is durable; it is in force when
-    `GetConfig` shows it, or when the log of the control service says why it was rejected.
+    """Takes changes in and tells what is in force. A change's answer means that the command is durable; `GetChange` says
+    whether it came into force or was refused.
     """
 
     def FlipSwitch(self, request, context):
@@ -197,6 +202,14 @@ class ControlServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetChange(self, request, context):
+        """What became of a change that the caller asked for: in force, or refused and why. NOT_FOUND: not decided yet, too
+        long ago, or somebody else's.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListTools(self, request, context):
         """The tools that the caller's tenant may see.
         """
@@ -274,6 +287,11 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     request_deserializer=deedbook_dot_control_dot_v1_dot_control__pb2.SetFlagRequest.FromString,
                     response_serializer=deedbook_dot_control_dot_v1_dot_control__pb2.SetFlagResponse.SerializeToString,
             ),
+            'GetChange': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetChange,
+                    request_deserializer=deedbook_dot_control_dot_v1_dot_control__pb2.GetChangeRequest.FromString,
+                    response_serializer=deedbook_dot_control_dot_v1_dot_control__pb2.GetChangeResponse.SerializeToString,
+            ),
             'ListTools': grpc.unary_unary_rpc_method_handler(
                     servicer.ListTools,
                     request_deserializer=deedbook_dot_control_dot_v1_dot_control__pb2.ListToolsRequest.FromString,
@@ -293,8 +311,8 @@ def add_ControlServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ControlService:
-    """Takes changes in and tells what is in force. A change's answer means that the command is durable; it is in force when
-    `GetConfig` shows it, or when the log of the control service says why it was rejected.
+    """Takes changes in and tells what is in force. A change's answer means that the command is durable; `GetChange` says
+    whether it came into force or was refused.
     """
 
     @staticmethod
@@ -611,6 +629,33 @@ class ControlService:
             '/deedbook.control.v1.ControlService/SetFlag',
             deedbook_dot_control_dot_v1_dot_control__pb2.SetFlagRequest.SerializeToString,
             deedbook_dot_control_dot_v1_dot_control__pb2.SetFlagResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetChange(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/deedbook.control.v1.ControlService/GetChange',
+            deedbook_dot_control_dot_v1_dot_control__pb2.GetChangeRequest.SerializeToString,
+            deedbook_dot_control_dot_v1_dot_control__pb2.GetChangeResponse.FromString,
             options,
             channel_credentials,
             insecure,
