@@ -10,6 +10,7 @@ from libs.contracts import events
 from libs.contracts.proto.deedbook.intake.v1 import intake_pb2 as pb
 from libs.contracts.proto.deedbook.intake.v1 import intake_pb2_grpc as rpc
 from libs.governance.control import ControlView
+from libs.governance.digests import content_digest
 from libs.governance.identity import intent_id, submission_id
 from libs.ledger.codec import CodecError, encode_message
 from libs.ledger.partition import lane_of
@@ -45,25 +46,31 @@ class IntakeHandler(rpc.IntakeServiceServicer):
     async def Submit(self, request: pb.SubmitRequest, context: Any) -> pb.SubmitResponse:
         who, now_at = caller(), wall_micros()
         intent = read_intent(request.intent)
-        self._check(intent, who, now_at)
+        arguments = self._check(intent, who, now_at)
         key = intent_id(who.tenant, intent.idempotency_key)
         lane = lane_of(key, self._lanes)
         offset = await self._outbound.send(TOPIC, lane, key, _submission(intent, who, now_at))
         submission = show_id(submission_id(TOPIC, lane, offset))
         return pb.SubmitResponse(
-            intent_id=show_id(key), topic=TOPIC, partition=lane, offset=offset, submission_id=submission
+            intent_id=show_id(key),
+            topic=TOPIC,
+            partition=lane,
+            offset=offset,
+            submission_id=submission,
+            content_digest=content_digest(intent, arguments, who.subject).hex(),
         )
 
-    def _check(self, intent: events.Intent, who: events.Principal, now_at: int) -> None:
-        """Say at once what intake would say later. Raises BadRequest or AccountDenied."""
+    def _check(self, intent: events.Intent, who: events.Principal, now_at: int) -> str:
+        """The canonical arguments; says at once what intake would say later. Raises BadRequest or AccountDenied."""
         try:
-            check(intent, who, now_at, self._limits, self._tail.view)
+            arguments = check(intent, who, now_at, self._limits, self._tail.view)
             if intent.expires_at <= now_at:
                 raise SubmissionRefused("EXPIRED", "the intent has expired already")
         except SubmissionRefused as error:
             if error.code == "PERMISSION_DENIED":
                 raise AccountDenied from None
             raise BadRequest(f"{error.told}. {REFUSALS[error.code][1]}", error.code) from None
+        return arguments
 
 
 def read_intent(given: pb.Intent) -> events.Intent:

@@ -47,6 +47,7 @@ from libs.governance.commands import is_refusal_alone
 from libs.ledger.service import Fact, Input, World
 from services.status import attempts
 from services.status.counting import counted, is_new
+from services.status.submissions import Origin, rejection
 from services.status.timeline import STAGES, reached
 from services.status.view import (
     RESERVED,
@@ -79,7 +80,9 @@ def decide(item: Input, state: IntentView, world: World) -> list[Any]:
 def evolve(view: IntentView, fact: Fact) -> IntentView:
     """The view after one more fact. One that was folded already, or is about no intent, leaves no trace."""
     body, envelope, kind = fact.body, fact.envelope, type(fact.body)
-    if kind is SubmissionRejected or not is_new(view, fact.topic, envelope.seq):
+    if kind is SubmissionRejected:
+        return _submission_rejected(view, fact, body)
+    if not is_new(view, fact.topic, envelope.seq):
         return view
     if kind is CommandRejected and is_refusal_alone(fact):
         return view
@@ -104,6 +107,14 @@ def evolve(view: IntentView, fact: Fact) -> IntentView:
 # -- intake, validation
 
 
+def _submission_rejected(view: IntentView, fact: Fact, body: SubmissionRejected) -> IntentView:
+    """It counts for no intent: neither for that of its key nor as a fact of this view."""
+    if view.rejection is not None or fact.topic != "ledger.intake":
+        return view
+    found = rejection(fact, body)
+    return view if found is None else msgspec.structs.replace(view, rejection=found)
+
+
 def _accepted(view: IntentView, fact: Fact, body: IntentAccepted) -> Fields:
     envelope = fact.envelope
     if view.tenant:
@@ -118,6 +129,7 @@ def _accepted(view: IntentView, fact: Fact, body: IntentAccepted) -> Fields:
         "trace_parent": envelope.trace_parent,
         "accepted_at": envelope.occurred_at,
         "expires_at": body.expires_at,
+        "origin": Origin(envelope.cause.id, body.content_digest, envelope.event_id),
     }
 
 

@@ -1,5 +1,5 @@
-"""The front of status: one intent, an account's intents, or one intent as it changes. It shows nothing that is not on
-the ledger, and nothing to those whom it does not concern."""
+"""The front of status: one intent, an account's intents, one intent as it changes, or a submission. It shows
+nothing that is not on the ledger, and nothing to those whom it does not concern."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from libs.contracts.proto.deedbook.status.v1 import status_pb2_grpc as rpc
 from libs.governance.commands import may_see
 from libs.runtime.clock import boottime_ms, wall_micros
 from libs.runtime.grpc_server import GrpcServer
-from libs.runtime.requests import read_id, read_page_size, read_place, show_place
+from libs.runtime.requests import read_digest, read_id, read_page_size, read_place, show_place
 from libs.runtime.rpc import AccountDenied, Authenticate, Away, BadRequest, NotFound, Overloaded, caller
 from libs.runtime.settings import GrpcSettings
 from libs.runtime.telemetry import Metrics
-from services.status.adapters.wire import show
+from services.status.adapters.wire import show, show_rejected, show_submitted
 from services.status.ports import Place, StatusStore
 from services.status.settings import StatusSettings
+from services.status.submissions import Rejection, standing
 from services.status.view import IntentView, is_ended
 
 NAME = "deedbook.status.v1.StatusService"
@@ -54,6 +55,19 @@ class StatusHandler(rpc.StatusServiceServicer):
             intents=[show(one.place.key, one.view, now_at, self._lanes, details=False) for one in page],
             next_page_token=show_place(more),
         )
+
+    async def GetSubmission(self, request: pb.GetSubmissionRequest, context: Any) -> pb.GetSubmissionResponse:
+        key = read_id(request.submission_id, "submission_id")
+        digest = read_digest(request.content_digest, "content_digest") if request.content_digest else None
+        intent_id = read_id(request.intent_id, "intent_id") if request.intent_id else None
+        rejected = await self._rejection(key)
+        if rejected is not None:
+            return pb.GetSubmissionResponse(submission=show_rejected(key, rejected))
+        if intent_id is None:
+            raise NotFound
+        view = await self._visible(intent_id)
+        shown = show_submitted(key, intent_id, view, standing(view.origin, key, digest))
+        return pb.GetSubmissionResponse(submission=shown)
 
     async def Watch(self, request: pb.WatchRequest, context: Any) -> AsyncIterator[pb.WatchResponse]:
         tenant = caller().tenant
@@ -91,6 +105,12 @@ class StatusHandler(rpc.StatusServiceServicer):
             if left_s <= 0:
                 raise Away("the stream has been open long enough; watch again from the last version", "WATCH_AGAIN")
             view = await self._store.changed(key, after, min(left_s, LOOK_AGAIN_S)) or view
+
+    async def _rejection(self, key: bytes) -> Rejection | None:
+        """Only the tenant that submitted is told."""
+        view = await self._store.get(key)
+        found = view.rejection if view is not None else None
+        return found if found is not None and found.tenant == caller().tenant else None
 
     async def _visible(self, key: bytes) -> IntentView:
         """The view, if it is there and concerns the caller. Raises NotFound, in the same words, for both."""

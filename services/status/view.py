@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from libs.contracts.events import ChokePoint, EffectClass, FailureCategory, ObjectRef, Verdict, Vote
+from services.status.submissions import Origin, Rejection
 from services.status.timeline import Entry
 
 __all__ = [
@@ -25,7 +26,9 @@ __all__ = [
     "Entry",
     "Finding",
     "IntentView",
+    "Origin",
     "Progress",
+    "Rejection",
     "Standing",
     "State",
     "Tally",
@@ -219,6 +222,8 @@ class IntentView(msgspec.Struct, frozen=True, omit_defaults=True):
     dropped: int = 0
     foreign: tuple[tuple[str, int], ...] = ()
     early: Mapping[str, Tally] = {}  # by the tenant that each fact names, until it is known whose intent it is
+    origin: Origin | None = None
+    rejection: Rejection | None = None  # this is no intent, but a submission that was refused
 
 
 INITIAL = IntentView()

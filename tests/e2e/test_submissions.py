@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 import pytest
 from confluent_kafka import Message, Producer
 
 from libs.contracts.events import Intent, IntentAccepted, SubmissionRejected
-from libs.governance.identity import intent_id
+from libs.contracts.proto.deedbook.intake.v1 import intake_pb2
+from libs.contracts.proto.deedbook.status.v1 import status_pb2
+from libs.governance.identity import intent_id, submission_id
+from libs.governance.remedies import remedy
 from libs.ledger.codec import CATALOGUE
 from libs.ledger.partition import lane_of
+from libs.runtime.requests import read_id, show_id
 from libs.testkit import seeding
-from tests.faults.rig import Rig, double_intent
+from tests.faults.front import Front, front
+from tests.faults.rig import Rig, double_intent, until
 
 DEEDS = 16
 
@@ -58,6 +65,46 @@ async def test_the_same_intent_twice_is_one_deed_and_other_content_is_refused(ri
     assert sorted(body.idempotency_key for body in rejections) == sorted(one.idempotency_key for one in changed)
     assert {body.code for body in rejections} == {"KEY_REUSED"}
     assert all(0 <= body.origin_partition < lane_count for body in rejections)
+    await _rejections_are_told(rig, rejections)
+
+
+@pytest.mark.requirement("G4")
+@pytest.mark.requirement("A6")
+async def test_what_became_of_a_submission_is_told_to_its_tenant(rig: Rig) -> None:
+    one = double_intent("told", 20)
+    changed = msgspec.structs.replace(one, arguments='{"delay_ms":21}')
+    async with front(rig.system) as agent:
+        answers = [await agent.submit(intent) for intent in (one, one, changed)]
+        key = read_id(answers[0].intent_id, "intent_id")
+        rig.wanted.add(key)
+        states = [
+            (await until(partial(_told, agent, answer), "a submission is not decided")).state for answer in answers
+        ]
+        assert [status_pb2.SubmissionState.Name(state).removeprefix("SUBMISSION_STATE_") for state in states] == [
+            "ACCEPTED", "REPEATED", "REJECTED",
+        ]  # fmt: skip
+        rejected = await agent.submission(answers[2].submission_id)
+    assert rejected is not None
+    assert (rejected.code, rejected.remedy) == ("KEY_REUSED", remedy("KEY_REUSED"))
+    await rig.prove()
+
+
+async def _told(agent: Front, answer: intake_pb2.SubmitResponse) -> status_pb2.Submission | None:
+    """What is known of a submission, once that is more than that it is under way."""
+    found = await agent.submission(
+        answer.submission_id, intent_id=answer.intent_id, content_digest=answer.content_digest
+    )
+    return found if found and found.state != status_pb2.SUBMISSION_STATE_PENDING else None
+
+
+async def _rejections_are_told(rig: Rig, rejections: list[SubmissionRejected]) -> None:
+    """By the id that anybody can compute who knows where a submission was put."""
+    async with front(rig.system) as agent, front(rig.system, "rival") as stranger:
+        for body in rejections:
+            named = submission_id(body.origin_topic, body.origin_partition, body.origin_offset)
+            told = await until(partial(agent.submission, show_id(named)), "a rejection is not told")
+            assert (told.code, told.idempotency_key) == (body.code, body.idempotency_key)
+            assert await stranger.submission(show_id(named)) is None
 
 
 def _publish_as_another_client(rig: Rig, intents: list[Intent]) -> list[int]:

@@ -1,4 +1,4 @@
-"""A view of an intent in the words of the gRPC contract."""
+"""A view of an intent or a submission in the words of the gRPC contract."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from libs.contracts.events import Vote
 from libs.contracts.proto.deedbook.status.v1 import status_pb2 as pb
 from libs.ledger.partition import lane_of
 from libs.runtime.requests import show_enum, show_id, show_micros
+from services.status.submissions import Rejection, SubmissionState
 from services.status.timeline import Entry
 from services.status.view import Doubt, Finding, IntentView, Progress, Try, error_category, is_overdue, waiting
 
@@ -51,6 +52,35 @@ def show(key: bytes, view: IntentView, now_at: int, lanes: int, details: bool = 
         shown.findings.extend(map(_finding, view.findings))
         shown.rechecks.extend(map(_finding, view.rechecks))
         shown.tries.extend(map(_attempt, view.tries))
+    return shown
+
+
+def show_rejected(key: bytes, found: Rejection) -> pb.Submission:
+    """A submission that was refused."""
+    return pb.Submission(
+        submission_id=show_id(key),
+        state=show_enum(SubmissionState.REJECTED, pb.SubmissionState),
+        code=found.code,
+        error_category=show_enum(found.category, pb.ErrorCategory),
+        reason=found.reason,
+        remedy=found.remedy,
+        idempotency_key=found.idempotency_key,
+        decide_time=_moment(found.at),
+        event_id=show_id(found.event_id),
+    )
+
+
+def show_submitted(key: bytes, intent_id: bytes, view: IntentView, state: SubmissionState) -> pb.Submission:
+    """A submission that is, or may be, the intent of its key."""
+    shown = pb.Submission(
+        submission_id=show_id(key),
+        state=show_enum(state, pb.SubmissionState),
+        intent_id=show_id(intent_id),
+        idempotency_key=view.idempotency_key,
+    )
+    if state is not SubmissionState.PENDING and view.origin is not None:
+        shown.event_id = show_id(view.origin.event_id)
+        shown.decide_time.CopyFrom(show_micros(view.accepted_at))
     return shown
 
 

@@ -11,6 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from libs.contracts import events
 from libs.contracts.proto.deedbook.intake.v1 import intake_pb2 as pb
 from libs.governance.control import ControlView, Tool
+from libs.governance.digests import content_digest
 from libs.governance.identity import intent_id, submission_id
 from libs.ledger.codec import decode_message
 from libs.ledger.partition import lane_of
@@ -78,6 +79,7 @@ async def test_a_submission_is_durable_in_its_home_lane_before_the_answer() -> N
     assert (intent.cost_class, intent.cost_cap_micros) == (events.CostClass.CHEAP, 0)
     assert (intent.retry_of, intent.edited_from) == (read_id(OTHER, "id"), None)
     assert intent.expires_at % 1_000_000 == 0
+    assert answer.content_digest == content_digest(intent, '{"repo":"/r"}', AGENT.subject).hex()
 
 
 async def test_the_same_key_is_the_same_intent_for_one_tenant_only() -> None:

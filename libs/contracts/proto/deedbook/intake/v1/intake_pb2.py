@@ -25,27 +25,27 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x64\x65\x65\x64\x62ook/intake/v1/intake.proto\x12\x12\x64\x65\x65\x64\x62ook.intake.v1\x1a\x1fgoogle/protobuf/timestamp.proto\";\n\rSubmitRequest\x12*\n\x06intent\x18\x01 \x01(\x0b\x32\x1a.deedbook.intake.v1.Intent\"l\n\x0eSubmitResponse\x12\x11\n\tintent_id\x18\x01 \x01(\t\x12\r\n\x05topic\x18\x02 \x01(\t\x12\x11\n\tpartition\x18\x03 \x01(\x05\x12\x0e\n\x06offset\x18\x04 \x01(\x03\x12\x15\n\rsubmission_id\x18\x05 \x01(\t\"\xb5\x04\n\x06Intent\x12\x17\n\x0fidempotency_key\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12\x0c\n\x04tool\x18\x03 \x01(\t\x12\x12\n\ncapability\x18\x04 \x01(\t\x12\x11\n\targuments\x18\x05 \x01(\t\x12\x36\n\ncost_class\x18\x06 \x01(\x0e\x32\x1d.deedbook.intake.v1.CostClassH\x00\x88\x01\x01\x12\x1c\n\x0f\x63ost_cap_micros\x18\x07 \x01(\x03H\x01\x88\x01\x01\x12.\n\x08\x65vidence\x18\x08 \x03(\x0b\x32\x1c.deedbook.intake.v1.Evidence\x12\x13\n\x0bsnapshot_id\x18\t \x01(\t\x12\x34\n\x0c\x64\x61ta_sources\x18\n \x03(\x0b\x32\x1e.deedbook.intake.v1.DataSource\x12/\n\x0b\x65xpire_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0ctrace_parent\x18\x0c \x01(\t\x12\x0e\n\x06run_id\x18\r \x01(\t\x12\x0f\n\x07plan_id\x18\x0e \x01(\t\x12\x0f\n\x07step_id\x18\x0f \x01(\t\x12\x11\n\tparent_id\x18\x10 \x01(\t\x12\x15\n\x08retry_of\x18\x11 \x01(\tH\x02\x88\x01\x01\x12\x18\n\x0b\x65\x64ited_from\x18\x12 \x01(\tH\x03\x88\x01\x01\x42\r\n\x0b_cost_classB\x12\n\x10_cost_cap_microsB\x0b\n\t_retry_ofB\x0e\n\x0c_edited_from\"T\n\x08\x45vidence\x12.\n\x04kind\x18\x01 \x01(\x0e\x32 .deedbook.intake.v1.EvidenceKind\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\n\n\x02id\x18\x03 \x01(\t\"J\n\nDataSource\x12\x0c\n\x04name\x18\x01 \x01(\t\x12.\n\nas_of_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*n\n\tCostClass\x12\x1a\n\x16\x43OST_CLASS_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43OST_CLASS_CHEAP\x10\x01\x12\x15\n\x11\x43OST_CLASS_MEDIUM\x10\x02\x12\x18\n\x14\x43OST_CLASS_EXPENSIVE\x10\x03*\x81\x01\n\x0c\x45videnceKind\x12\x1d\n\x19\x45VIDENCE_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x45VIDENCE_KIND_SOURCE\x10\x01\x12\x1e\n\x1a\x45VIDENCE_KIND_LEDGER_EVENT\x10\x02\x12\x18\n\x14\x45VIDENCE_KIND_RECORD\x10\x03\x32`\n\rIntakeService\x12O\n\x06Submit\x12!.deedbook.intake.v1.SubmitRequest\x1a\".deedbook.intake.v1.SubmitResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x64\x65\x65\x64\x62ook/intake/v1/intake.proto\x12\x12\x64\x65\x65\x64\x62ook.intake.v1\x1a\x1fgoogle/protobuf/timestamp.proto\";\n\rSubmitRequest\x12*\n\x06intent\x18\x01 \x01(\x0b\x32\x1a.deedbook.intake.v1.Intent\"\x84\x01\n\x0eSubmitResponse\x12\x11\n\tintent_id\x18\x01 \x01(\t\x12\r\n\x05topic\x18\x02 \x01(\t\x12\x11\n\tpartition\x18\x03 \x01(\x05\x12\x0e\n\x06offset\x18\x04 \x01(\x03\x12\x15\n\rsubmission_id\x18\x05 \x01(\t\x12\x16\n\x0e\x63ontent_digest\x18\x06 \x01(\t\"\xb5\x04\n\x06Intent\x12\x17\n\x0fidempotency_key\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12\x0c\n\x04tool\x18\x03 \x01(\t\x12\x12\n\ncapability\x18\x04 \x01(\t\x12\x11\n\targuments\x18\x05 \x01(\t\x12\x36\n\ncost_class\x18\x06 \x01(\x0e\x32\x1d.deedbook.intake.v1.CostClassH\x00\x88\x01\x01\x12\x1c\n\x0f\x63ost_cap_micros\x18\x07 \x01(\x03H\x01\x88\x01\x01\x12.\n\x08\x65vidence\x18\x08 \x03(\x0b\x32\x1c.deedbook.intake.v1.Evidence\x12\x13\n\x0bsnapshot_id\x18\t \x01(\t\x12\x34\n\x0c\x64\x61ta_sources\x18\n \x03(\x0b\x32\x1e.deedbook.intake.v1.DataSource\x12/\n\x0b\x65xpire_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0ctrace_parent\x18\x0c \x01(\t\x12\x0e\n\x06run_id\x18\r \x01(\t\x12\x0f\n\x07plan_id\x18\x0e \x01(\t\x12\x0f\n\x07step_id\x18\x0f \x01(\t\x12\x11\n\tparent_id\x18\x10 \x01(\t\x12\x15\n\x08retry_of\x18\x11 \x01(\tH\x02\x88\x01\x01\x12\x18\n\x0b\x65\x64ited_from\x18\x12 \x01(\tH\x03\x88\x01\x01\x42\r\n\x0b_cost_classB\x12\n\x10_cost_cap_microsB\x0b\n\t_retry_ofB\x0e\n\x0c_edited_from\"T\n\x08\x45vidence\x12.\n\x04kind\x18\x01 \x01(\x0e\x32 .deedbook.intake.v1.EvidenceKind\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\n\n\x02id\x18\x03 \x01(\t\"J\n\nDataSource\x12\x0c\n\x04name\x18\x01 \x01(\t\x12.\n\nas_of_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*n\n\tCostClass\x12\x1a\n\x16\x43OST_CLASS_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43OST_CLASS_CHEAP\x10\x01\x12\x15\n\x11\x43OST_CLASS_MEDIUM\x10\x02\x12\x18\n\x14\x43OST_CLASS_EXPENSIVE\x10\x03*\x81\x01\n\x0c\x45videnceKind\x12\x1d\n\x19\x45VIDENCE_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x45VIDENCE_KIND_SOURCE\x10\x01\x12\x1e\n\x1a\x45VIDENCE_KIND_LEDGER_EVENT\x10\x02\x12\x18\n\x14\x45VIDENCE_KIND_RECORD\x10\x03\x32`\n\rIntakeService\x12O\n\x06Submit\x12!.deedbook.intake.v1.SubmitRequest\x1a\".deedbook.intake.v1.SubmitResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'deedbook.intake.v1.intake_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_COSTCLASS']._serialized_start=989
-  _globals['_COSTCLASS']._serialized_end=1099
-  _globals['_EVIDENCEKIND']._serialized_start=1102
-  _globals['_EVIDENCEKIND']._serialized_end=1231
+  _globals['_COSTCLASS']._serialized_start=1014
+  _globals['_COSTCLASS']._serialized_end=1124
+  _globals['_EVIDENCEKIND']._serialized_start=1127
+  _globals['_EVIDENCEKIND']._serialized_end=1256
   _globals['_SUBMITREQUEST']._serialized_start=88
   _globals['_SUBMITREQUEST']._serialized_end=147
-  _globals['_SUBMITRESPONSE']._serialized_start=149
-  _globals['_SUBMITRESPONSE']._serialized_end=257
-  _globals['_INTENT']._serialized_start=260
-  _globals['_INTENT']._serialized_end=825
-  _globals['_EVIDENCE']._serialized_start=827
-  _globals['_EVIDENCE']._serialized_end=911
-  _globals['_DATASOURCE']._serialized_start=913
-  _globals['_DATASOURCE']._serialized_end=987
-  _globals['_INTAKESERVICE']._serialized_start=1233
-  _globals['_INTAKESERVICE']._serialized_end=1329
+  _globals['_SUBMITRESPONSE']._serialized_start=150
+  _globals['_SUBMITRESPONSE']._serialized_end=282
+  _globals['_INTENT']._serialized_start=285
+  _globals['_INTENT']._serialized_end=850
+  _globals['_EVIDENCE']._serialized_start=852
+  _globals['_EVIDENCE']._serialized_end=936
+  _globals['_DATASOURCE']._serialized_start=938
+  _globals['_DATASOURCE']._serialized_end=1012
+  _globals['_INTAKESERVICE']._serialized_start=1258
+  _globals['_INTAKESERVICE']._serialized_end=1354
 # @@protoc_insertion_point(module_scope)

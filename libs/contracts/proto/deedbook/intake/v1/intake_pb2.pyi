@@ -39,18 +39,20 @@ class SubmitRequest(_message.Message):
     def __init__(self, intent: _Optional[_Union[Intent, _Mapping[str, object]]] = ...) -> None: ...
 
 class SubmitResponse(_message.Message):
-    __slots__ = ("intent_id", "topic", "partition", "offset", "submission_id")
+    __slots__ = ("intent_id", "topic", "partition", "offset", "submission_id", "content_digest")
     INTENT_ID_FIELD_NUMBER: _ClassVar[int]
     TOPIC_FIELD_NUMBER: _ClassVar[int]
     PARTITION_FIELD_NUMBER: _ClassVar[int]
     OFFSET_FIELD_NUMBER: _ClassVar[int]
     SUBMISSION_ID_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_DIGEST_FIELD_NUMBER: _ClassVar[int]
     intent_id: str
     topic: str
     partition: int
     offset: int
     submission_id: str
-    def __init__(self, intent_id: _Optional[str] = ..., topic: _Optional[str] = ..., partition: _Optional[int] = ..., offset: _Optional[int] = ..., submission_id: _Optional[str] = ...) -> None: ...
+    content_digest: str
+    def __init__(self, intent_id: _Optional[str] = ..., topic: _Optional[str] = ..., partition: _Optional[int] = ..., offset: _Optional[int] = ..., submission_id: _Optional[str] = ..., content_digest: _Optional[str] = ...) -> None: ...
 
 class Intent(_message.Message):
     __slots__ = ("idempotency_key", "account", "tool", "capability", "arguments", "cost_class", "cost_cap_micros", "evidence", "snapshot_id", "data_sources", "expire_time", "trace_parent", "run_id", "plan_id", "step_id", "parent_id", "retry_of", "edited_from")

@@ -33,6 +33,14 @@ class ErrorCategory(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_CATEGORY_PERMANENT: _ClassVar[ErrorCategory]
     ERROR_CATEGORY_POLICY: _ClassVar[ErrorCategory]
 
+class SubmissionState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SUBMISSION_STATE_UNSPECIFIED: _ClassVar[SubmissionState]
+    SUBMISSION_STATE_PENDING: _ClassVar[SubmissionState]
+    SUBMISSION_STATE_ACCEPTED: _ClassVar[SubmissionState]
+    SUBMISSION_STATE_REPEATED: _ClassVar[SubmissionState]
+    SUBMISSION_STATE_REJECTED: _ClassVar[SubmissionState]
+
 class Consent(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     CONSENT_UNSPECIFIED: _ClassVar[Consent]
@@ -74,6 +82,11 @@ ERROR_CATEGORY_UNSPECIFIED: ErrorCategory
 ERROR_CATEGORY_TRANSIENT: ErrorCategory
 ERROR_CATEGORY_PERMANENT: ErrorCategory
 ERROR_CATEGORY_POLICY: ErrorCategory
+SUBMISSION_STATE_UNSPECIFIED: SubmissionState
+SUBMISSION_STATE_PENDING: SubmissionState
+SUBMISSION_STATE_ACCEPTED: SubmissionState
+SUBMISSION_STATE_REPEATED: SubmissionState
+SUBMISSION_STATE_REJECTED: SubmissionState
 CONSENT_UNSPECIFIED: Consent
 CONSENT_GRANTED: Consent
 CONSENT_DENIED: Consent
@@ -134,6 +147,46 @@ class WatchResponse(_message.Message):
     INTENT_FIELD_NUMBER: _ClassVar[int]
     intent: Intent
     def __init__(self, intent: _Optional[_Union[Intent, _Mapping[str, object]]] = ...) -> None: ...
+
+class GetSubmissionRequest(_message.Message):
+    __slots__ = ("submission_id", "intent_id", "content_digest")
+    SUBMISSION_ID_FIELD_NUMBER: _ClassVar[int]
+    INTENT_ID_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    submission_id: str
+    intent_id: str
+    content_digest: str
+    def __init__(self, submission_id: _Optional[str] = ..., intent_id: _Optional[str] = ..., content_digest: _Optional[str] = ...) -> None: ...
+
+class GetSubmissionResponse(_message.Message):
+    __slots__ = ("submission",)
+    SUBMISSION_FIELD_NUMBER: _ClassVar[int]
+    submission: Submission
+    def __init__(self, submission: _Optional[_Union[Submission, _Mapping[str, object]]] = ...) -> None: ...
+
+class Submission(_message.Message):
+    __slots__ = ("submission_id", "state", "intent_id", "code", "error_category", "reason", "remedy", "idempotency_key", "decide_time", "event_id")
+    SUBMISSION_ID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    INTENT_ID_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_CATEGORY_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REMEDY_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    DECIDE_TIME_FIELD_NUMBER: _ClassVar[int]
+    EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    submission_id: str
+    state: SubmissionState
+    intent_id: str
+    code: str
+    error_category: ErrorCategory
+    reason: str
+    remedy: str
+    idempotency_key: str
+    decide_time: _timestamp_pb2.Timestamp
+    event_id: str
+    def __init__(self, submission_id: _Optional[str] = ..., state: _Optional[_Union[SubmissionState, str]] = ..., intent_id: _Optional[str] = ..., code: _Optional[str] = ..., error_category: _Optional[_Union[ErrorCategory, str]] = ..., reason: _Optional[str] = ..., remedy: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., decide_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, object]]] = ..., event_id: _Optional[str] = ...) -> None: ...
 
 class Intent(_message.Message):
     __slots__ = ("intent_id", "account", "tool", "requester", "state", "overdue", "version", "code", "reason", "error_category", "create_time", "update_time", "expire_time", "end_time", "attempts", "reserved_micros", "cost_micros", "object_refs", "waiting", "approval", "stages", "timeline", "positions", "timeline_dropped", "capability", "idempotency_key", "trace_parent", "findings", "rechecks", "tries", "doubt", "progress", "money")

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class StatusServiceStub:
-    """Answers questions about intents.
+    """Answers questions about intents and submissions.
     """
 
     def __init__(self, channel):
@@ -50,10 +50,15 @@ class StatusServiceStub:
                 request_serializer=deedbook_dot_status_dot_v1_dot_status__pb2.WatchRequest.SerializeToString,
                 response_deserializer=deedbook_dot_status_dot_v1_dot_status__pb2.WatchResponse.FromString,
                 _registered_method=True)
+        self.GetSubmission = channel.unary_unary(
+                '/deedbook.status.v1.StatusService/GetSubmission',
+                request_serializer=deedbook_dot_status_dot_v1_dot_status__pb2.GetSubmissionRequest.SerializeToString,
+                response_deserializer=deedbook_dot_status_dot_v1_dot_status__pb2.GetSubmissionResponse.FromString,
+                _registered_method=True)
 
 
 class StatusServiceServicer:
-    """Answers questions about intents.
+    """Answers questions about intents and submissions.
     """
 
     def Get(self, request, context):
@@ -78,6 +83,15 @@ class StatusServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetSubmission(self, request, context):
+        """What became of one submission: that it was rejected, and why, is told here and nowhere else, since a rejection leaves
+        the intent of its key alone. NOT_FOUND also means: not decided yet. A submission whose token was not believed is
+        nobody's, so nobody is told of it here; it is in the dead letters.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_StatusServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -96,6 +110,11 @@ def add_StatusServiceServicer_to_server(servicer, server):
                     request_deserializer=deedbook_dot_status_dot_v1_dot_status__pb2.WatchRequest.FromString,
                     response_serializer=deedbook_dot_status_dot_v1_dot_status__pb2.WatchResponse.SerializeToString,
             ),
+            'GetSubmission': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSubmission,
+                    request_deserializer=deedbook_dot_status_dot_v1_dot_status__pb2.GetSubmissionRequest.FromString,
+                    response_serializer=deedbook_dot_status_dot_v1_dot_status__pb2.GetSubmissionResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'deedbook.status.v1.StatusService', rpc_method_handlers)
@@ -105,7 +124,7 @@ def add_StatusServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class StatusService:
-    """Answers questions about intents.
+    """Answers questions about intents and submissions.
     """
 
     @staticmethod
@@ -179,6 +198,33 @@ class StatusService:
             '/deedbook.status.v1.StatusService/Watch',
             deedbook_dot_status_dot_v1_dot_status__pb2.WatchRequest.SerializeToString,
             deedbook_dot_status_dot_v1_dot_status__pb2.WatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSubmission(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/deedbook.status.v1.StatusService/GetSubmission',
+            deedbook_dot_status_dot_v1_dot_status__pb2.GetSubmissionRequest.SerializeToString,
+            deedbook_dot_status_dot_v1_dot_status__pb2.GetSubmissionResponse.FromString,
             options,
             channel_credentials,
             insecure,
