@@ -1,17 +1,21 @@
 """Who takes part in the demo, each with a token of their own and nothing but gRPC: an agent (a program; no model is
-needed), an operator, and somebody who finds out what happened."""
+needed), an operator, somebody who is asked, and somebody who finds out what happened."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from examples.tools import ACCOUNT, BUDGETS, POLICY, SANDBOX, TENANT, TOOLS, tool_entry
+from libs.contracts.proto.deedbook.approval.v1 import approval_pb2 as approval
+from libs.contracts.proto.deedbook.approval.v1 import approval_pb2_grpc as approval_rpc
 from libs.contracts.proto.deedbook.commands.v1 import commands_pb2 as commands
 from libs.contracts.proto.deedbook.commands.v1 import commands_pb2_grpc as commands_rpc
 from libs.contracts.proto.deedbook.control.v1 import control_pb2 as control
@@ -23,23 +27,31 @@ from libs.contracts.proto.deedbook.status.v1 import status_pb2 as status
 from libs.contracts.proto.deedbook.status.v1 import status_pb2_grpc as status_rpc
 from libs.runtime.devkeys import Who
 
-TENANT, ACCOUNT = "acme", "platform"
-AGENT = Who("agent-7", TENANT, "MACHINE", (ACCOUNT,))
+AGENT = Who("agent-7", TENANT, "MACHINE", (ACCOUNT, SANDBOX))
 OPERATOR = Who("olga", TENANT, "HUMAN", (ACCOUNT,), ("operator", "platform"))  # registers servers and tools, too
+APPROVER = Who("ann", TENANT, "HUMAN", (ACCOUNT,), ("approver",))
 RESOLVER = Who("rosa", TENANT, "HUMAN", (ACCOUNT,), ("resolver",))
-CAPABILITIES = {"git_status": "git.read", "git_add": "git.write", "git_commit": "git.write"}
-PRICE_MICROS = 2_000
 HOUR_S = 3600
 CALL_S = 20.0
 PATIENCE_S = 40.0
 POLL_S = 0.05
-GOING = {status.STATE_PENDING, status.STATE_AWAITING_APPROVAL, status.STATE_READY, status.STATE_RUNNING}
-POLICY = {
-    "version": 1,
-    "tools": {"allow": ["git/git_status", "git/git_add", "git/git_commit"]},
-    "freshness": {"default": {"soft_ms": 300_000, "hard_ms": 3_600_000}, "required_for": ["WRITE"]},
-    "grounding": {"required_for": ["WRITE"]},
-}
+# Until it has ended, or nobody knows how it ended; until it has ended; until somebody has to agree.
+GOING: frozenset[int] = frozenset(
+    {status.STATE_PENDING, status.STATE_AWAITING_APPROVAL, status.STATE_READY, status.STATE_RUNNING}
+)
+UNRESOLVED = GOING | {status.STATE_IN_DOUBT}
+UNASKED = GOING - {status.STATE_AWAITING_APPROVAL}
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """One intent. It rests on a ticket that was read `age_s` seconds ago."""
+
+    key: str
+    tool: str
+    arguments: dict[str, Any]
+    age_s: int = 5
+    account: str = ACCOUNT
 
 
 class Agent:
@@ -50,26 +62,30 @@ class Agent:
         self._status = status_rpc.StatusServiceStub(questions)
         self._token = _bearer(token)
 
-    async def propose(self, key: str, tool: str, arguments: dict[str, Any], age_s: int = 5) -> str:
-        """Submit one intent that rests on a ticket read `age_s` ago; gives the intent's id."""
+    async def propose(self, proposal: Proposal) -> intake.SubmitResponse:
+        """Submit one intent; the answer has the ids of intent and submission."""
         intent = intake.Intent(
-            idempotency_key=key,
-            account=ACCOUNT,
-            tool=f"git/{tool}",
-            capability=CAPABILITIES[tool],
-            arguments=json.dumps(arguments),
+            idempotency_key=proposal.key,
+            account=proposal.account,
+            tool=f"git/{proposal.tool}",
+            capability=TOOLS[proposal.tool].capability,
+            arguments=json.dumps(proposal.arguments),
             evidence=[intake.Evidence(kind=intake.EVIDENCE_KIND_SOURCE, type="ticket", id="OPS-17")],
-            data_sources=[intake.DataSource(name="tickets", as_of_time=_moment(-age_s))],
+            data_sources=[intake.DataSource(name="tickets", as_of_time=_moment(-proposal.age_s))],
             expire_time=_moment(HOUR_S),
         )
-        answer = await self._intake.Submit(
+        return await self._intake.Submit(
             intake.SubmitRequest(intent=intent), metadata=self._token, timeout=CALL_S, wait_for_ready=True
         )
-        return str(answer.intent_id)
 
-    async def watch(self, intent_id: str, until_resolved: bool = False) -> AsyncIterator[status.Intent]:
-        """The intent each time that it has changed, until it has ended or nobody knows how it ended."""
-        going, version = GOING | ({status.STATE_IN_DOUBT} if until_resolved else set()), 0
+    async def get(self, intent_id: str) -> status.Intent:
+        """The intent as it is now."""
+        answer = await self._status.Get(status.GetRequest(intent_id=intent_id), metadata=self._token, timeout=CALL_S)
+        return answer.intent
+
+    async def watch(self, intent_id: str, going: frozenset[int] = GOING) -> AsyncIterator[status.Intent]:
+        """The intent each time that it has changed, while it is in one of these states."""
+        version = 0
         async with asyncio.timeout(PATIENCE_S):
             while True:
                 request = status.WatchRequest(intent_id=intent_id, after_version=version)
@@ -95,70 +111,55 @@ class Operator:
     async def set_up(self, definitions: dict[str, str]) -> None:
         """Put the git server, three of its tools, a budget and a policy in force, and wait until they are."""
         server = control.Server(server="git", transport=registry.TRANSPORT_STDIO, profile="git")
-        requests: list[tuple[Any, Any]] = [
-            (self._control.RegisterServer, control.RegisterServerRequest(server=server, reason="demo"))
-        ]
-        for name in CAPABILITIES:
-            tool = control.RegisterToolRequest(
-                tool=f"git/{name}", entry=tool_entry(name, definitions[name]), reason="demo"
-            )
-            requests.append((self._control.RegisterTool, tool))
-        budget = control.Budget(
-            kind=control.BUDGET_KIND_TENANT, id=TENANT, period=control.BUDGET_PERIOD_DAY, hard_micros=1_000_000
-        )
+        await self._say(self._control.RegisterServer, control.RegisterServerRequest(server=server))
+        for name in TOOLS:
+            entry = tool_entry(name, definitions[name])
+            await self._say(self._control.RegisterTool, control.RegisterToolRequest(tool=f"git/{name}", entry=entry))
+        for budget in BUDGETS:
+            await self._say(self._control.DefineBudget, control.DefineBudgetRequest(budget=budget))
         policy = control.Policy(tenant=TENANT, policy=json.dumps(POLICY))
-        requests.append((self._control.DefineBudget, control.DefineBudgetRequest(budget=budget, reason="demo")))
-        requests.append((self._control.PublishPolicy, control.PublishPolicyRequest(policy=policy, reason="demo")))
-        for method, request in requests:
-            await method(request, metadata=self._token, timeout=CALL_S, wait_for_ready=True)
+        await self._say(self._control.PublishPolicy, control.PublishPolicyRequest(policy=policy))
+        await self._until(lambda found: found.tools == len(TOOLS) and found.budgets and found.HasField("policy"))
+
+    async def kill(self, tool: str, stopped: bool) -> str:
+        """Flip the switch of a tool, and wait until the gateway knows."""
+        switch = control.Switch(kind=control.SWITCH_KIND_TOOL, id=tool, stopped=stopped)
+        await self._say(self._control.FlipSwitch, control.FlipSwitchRequest(switch=switch))
+        await self._until(lambda found: any(one.id == tool for one in found.switches) == stopped)
+        return "the gateway knows"
+
+    async def _say(self, method: Any, request: Any) -> None:
+        request.reason = "demo"
+        await method(request, metadata=self._token, timeout=CALL_S, wait_for_ready=True)
+
+    async def _until(self, holds: Callable[[control.GetConfigResponse], Any]) -> None:
         for _ in range(int(PATIENCE_S / POLL_S)):
-            if await self._in_force():
+            found = await self._control.GetConfig(control.GetConfigRequest(), metadata=self._token, timeout=CALL_S)
+            if found.fresh and holds(found):
                 return
             await asyncio.sleep(POLL_S)
         raise TimeoutError("what the operator said did not come into force")
 
-    async def _in_force(self) -> bool:
-        found = await self._control.GetConfig(control.GetConfigRequest(), metadata=self._token, timeout=CALL_S)
-        return bool(found.fresh and found.tools == len(CAPABILITIES) and found.budgets and found.HasField("policy"))
 
-
-class Resolver:
-    """Ends a doubt, on evidence."""
+class Person:
+    """Agrees or refuses, and ends a doubt on evidence; the token says whether this person may."""
 
     def __init__(self, gateway: grpc.aio.Channel, token: str) -> None:
+        self._approval = approval_rpc.ApprovalServiceStub(gateway)
         self._commands = commands_rpc.CommandsServiceStub(gateway)
         self._token = _bearer(token)
+
+    async def vote(self, intent_id: str, digest: str, approve: bool, reason: str) -> None:
+        """A vote counts for the action with this digest only."""
+        decision = approval.DECISION_APPROVE if approve else approval.DECISION_DENY
+        request = approval.VoteRequest(intent_id=intent_id, decision=decision, action_digest=digest, reason=reason)
+        await self._approval.Vote(request, metadata=self._token, timeout=CALL_S)
 
     async def resolve(self, intent_id: str, applied: bool, evidence: str) -> None:
         request = commands.ResolveRequest(
             intent_id=intent_id, applied=applied, evidence=evidence, reason="looked it up in git"
         )
         await self._commands.Resolve(request, metadata=self._token, timeout=CALL_S)
-
-
-def tool_entry(name: str, definition: str) -> registry.ToolEntry:
-    """What the operator says about a tool: nothing of it is taken from the tool but its definition."""
-    entry = registry.ToolEntry(
-        server="git",
-        definition=definition,
-        capability=CAPABILITIES[name],
-        cost_class=registry.COST_CLASS_CHEAP,
-        price_micros=PRICE_MICROS,
-        target_path="repo_path",
-        timeout_ms=20_000,
-        effect=registry.EFFECT_KIND_WRITE,
-        effect_class=registry.EFFECT_CLASS_OPAQUE,
-    )
-    if name == "git_status":
-        entry.effect, entry.effect_class = registry.EFFECT_KIND_READ, registry.EFFECT_CLASS_READ_ONLY
-        entry.success_rule = registry.SUCCESS_RULE_ANSWER
-        entry.attempts_max = 3
-    elif name == "git_add":
-        entry.extractors.add(kind=registry.EXTRACTOR_KIND_TEMPLATE, type="index", template="{repo_path}")
-    else:
-        pattern = "committed successfully with hash ([0-9a-f]{40})"
-        entry.extractors.add(kind=registry.EXTRACTOR_KIND_TEXT, type="commit", pattern=pattern)
-    return entry
 
 
 def _bearer(token: str) -> tuple[tuple[str, str], ...]:

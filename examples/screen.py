@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from textwrap import shorten
 from typing import Any
 
@@ -19,6 +19,11 @@ COLOURS = {
     status.STATE_FAILED: "red",
 }  # fmt: skip
 WIDTH = 110
+
+
+def money(micros: int) -> str:
+    """Millionths of the currency as people read them."""
+    return f"{micros / 1e6:.4f}"
 
 
 class Screen:
@@ -49,6 +54,23 @@ class Screen:
         for line in text.splitlines():
             console.print(f"   [dim]│[/dim] {escape(line)}")
 
+    def refused(self, code: str, why: str) -> None:
+        """An answer that said no at the door."""
+        console.print(f"   [bold red]REFUSED[/bold red] {escape(f'{code}: {why}')}")
+
+    def request(self, who: str, asked: status.Intent) -> None:
+        """What an approver is shown: exactly what would be done, and the digest that the vote is bound to."""
+        request = asked.approval
+        console.print(f"   [cyan]{who}[/cyan] is asked: [bold]{asked.tool}[/bold] {escape(request.display)}")
+        cost, digest = money(asked.price_micros), request.action_digest[:16]
+        roles = ", ".join(request.roles)
+        self.say(f"  for {asked.requester}, {request.needed} of role {roles}, digest {digest}..., at most {cost}")
+
+    def entries(self, entries: Iterable[status.TimelineEntry]) -> None:
+        """Decisions, one line each."""
+        for entry in entries:
+            self._entry(entry)
+
     async def follow(self, updates: AsyncIterator[status.Intent], seen: int = 0) -> status.Intent:
         """Show an intent's decisions as they are made; gives what it came to."""
         last = status.Intent()
@@ -60,10 +82,13 @@ class Screen:
         state = status.State.Name(last.state).removeprefix("STATE_").replace("_", " ")
         found = ", ".join(f"{ref.type} {ref.id}" for ref in last.object_refs)
         why = f"{last.code}: {last.reason}" if last.code else found
+        if last.HasField("end_time"):
+            why += f" [cost {money(last.cost_micros)}]"
         console.print(f"   [bold {colour}]{state}[/bold {colour}] {escape(why)}".rstrip())
         return last
 
     def _entry(self, entry: status.TimelineEntry) -> None:
-        code = f"{entry.code}: " if entry.code and not entry.reason.startswith(entry.code) else ""
+        told = not entry.code or entry.code in entry.reason or entry.event == "OutcomeRecorded"
+        code = "" if told else f"{entry.code}: "
         why = shorten(code + entry.reason, WIDTH, placeholder=" ...")
         console.print(f"     [dim]{self.seconds:5.1f} s[/dim]  {entry.event:<20} [dim]{escape(why)}[/dim]")

@@ -98,10 +98,11 @@ def compliance(subject: Subject, ground: Ground) -> Iterator[Finding]:
     for rule in rules:
         denied, allowed = cover(rule.deny), cover(rule.allow) if rule.allow is not None else None
         for keys in fields:
+            name = ".".join(keys)
             if denied(keys):
-                yield _block("FIELD_DENIED", "the policy denies this field", ".".join(keys))
+                yield _block("FIELD_DENIED", f"the policy denies the field {name[:80]}", name)
             elif allowed is not None and not allowed(keys):
-                yield _block("FIELD_NOT_ALLOWED", "the policy does not allow this field", ".".join(keys))
+                yield _block("FIELD_NOT_ALLOWED", f"the policy does not allow the field {name[:80]}", name)
 
 
 def freshness(subject: Subject, ground: Ground) -> Iterator[Finding]:

@@ -133,7 +133,11 @@ def _accepted(view: IntentView, fact: Fact, body: IntentAccepted) -> Fields:
     }
 
 
-def _judged(view: IntentView, fact: Fact, body: IntentAllowed | IntentBlocked) -> Fields:
+def _allowed(view: IntentView, fact: Fact, body: IntentAllowed) -> Fields:
+    return {"findings": _findings(body.results), "price_micros": body.price_micros}
+
+
+def _blocked(view: IntentView, fact: Fact, body: IntentBlocked) -> Fields:
     return {"findings": _findings(body.results)}
 
 
@@ -223,8 +227,8 @@ def _writer(fact: Fact) -> str:
 
 _CHANGES: Final[Mapping[type, Callable[[IntentView, Fact, Any], Fields]]] = {
     IntentAccepted: _accepted,
-    IntentAllowed: _judged,
-    IntentBlocked: _judged,
+    IntentAllowed: _allowed,
+    IntentBlocked: _blocked,
     ApprovalRequested: _requested,
     ApprovalVoted: _voted,
     ApprovalGranted: _consent(Consent.GRANTED),

@@ -179,8 +179,9 @@ class IntentView(msgspec.Struct, frozen=True, omit_defaults=True):
     this is right. `tenant` "" = not accepted yet, so nobody may see it. Facts that name another tenant do not count
     (`counting.py`): `foreign` says how far they were read.
 
-    Money: `set_aside_micros` is what was reserved, `reserved_micros` what of it is still held; `settled_micros`,
-    `released_micros` and `corrected_micros` are None until they happen; `cost_micros` is the outcome's."""
+    Money: `price_micros` is the most that it may cost, `set_aside_micros` what was reserved, `reserved_micros` what of
+    it is still held; `settled_micros`, `released_micros` and `corrected_micros` are None until they happen;
+    `cost_micros` is the outcome's."""
 
     tenant: str = ""
     account: str = ""
@@ -202,6 +203,7 @@ class IntentView(msgspec.Struct, frozen=True, omit_defaults=True):
     approvers: tuple[str, ...] = ()
     ballots: tuple[Ballot, ...] = ()
     consent: Consent = Consent.NONE
+    price_micros: int = 0
     set_aside_micros: int = 0
     reserved_micros: int = 0
     settled_micros: int | None = None

@@ -61,7 +61,10 @@ def test_the_demo_tells_its_story_and_leaves_nothing_running(folder: Path) -> No
     with demo(folder) as running:
         told, _ = running.communicate(timeout=LIMIT_S)
     assert running.returncode == 0, told
-    for expected in ("Git itself says", "FRESHNESS_STALE", "kill -9", "git has 1 such commit", "one outcome per deed"):
+    parts = ["Git itself says", "FRESHNESS_STALE", "FIELD_DENIED", "BUDGET_EXCEEDED", "approved by ann"]
+    parts += ["DIGEST_MISMATCH", "SWITCH_TOOL", "UNAUTHENTICATED", "kill -9", "git has 1 such commit"]
+    parts += ["one outcome per deed"]
+    for expected in parts:
         assert expected in told
     assert "WRONG" not in told
     assert left_running(folder) == []

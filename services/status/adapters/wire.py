@@ -35,6 +35,7 @@ def show(key: bytes, view: IntentView, now_at: int, lanes: int, details: bool = 
         expire_time=_moment(view.expires_at),
         end_time=_moment(view.ended_at),
         attempts=view.attempts,
+        price_micros=view.price_micros,
         reserved_micros=view.reserved_micros,
         cost_micros=view.cost_micros,
         object_refs=[pb.ObjectRef(type=ref.type, id=ref.id) for ref in view.object_refs],

@@ -44,6 +44,7 @@ def test_a_success_shows_its_stages_money_references_and_evidence() -> None:
     view = ledger.view
     assert (view.standing.state, view.attempts, view.cost_micros) == (State.SUCCEEDED, 1, 60)
     assert (view.set_aside_micros, view.reserved_micros, view.settled_micros) == (100, 0, 60)
+    assert view.price_micros == 100
     assert view.object_refs == (e.ObjectRef("commit", "c0ffee"),)
     assert [name for name, _ in view.stages] == [
         "accepted", "validated", "reserved", "dispatched", "answered", "ended", "settled",
