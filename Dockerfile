@@ -27,6 +27,7 @@ RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin deedbook \
 COPY --from=packages /opt/deedbook /opt/deedbook
 COPY --from=codec /app/libs /app/libs
 COPY --from=codec /app/deedbook_codec_*.so /app/
+COPY deedbook /app/deedbook
 COPY services /app/services
 ENV PATH=/opt/deedbook/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app

@@ -15,6 +15,7 @@ import grpc
 from libs.client.settings import ClientSettings
 from libs.runtime import devkeys
 from libs.runtime.settings import SettingsError, is_loopback
+from libs.runtime.settings import load as load_settings
 from libs.stack.folders import Folder, home
 from libs.stack.report import load
 
@@ -47,9 +48,12 @@ class Connection:
             yield channel
 
 
-def connect(settings: ClientSettings, who: str = "", kind: str = "HUMAN", roles: Sequence[str] = ROLES) -> Connection:
-    """The connection of these settings. `who`, `kind` and `roles` count for a local system only, where nobody gave a
-    token. Raises SettingsError, which names the variable that mends it."""
+def connect(
+    settings: ClientSettings | None = None, who: str = "", kind: str = "HUMAN", roles: Sequence[str] = ROLES
+) -> Connection:
+    """The connection of these settings, by default those of the variables DEED_*. `who`, `kind` and `roles` count for a
+    local system only, where nobody gave a token. Raises SettingsError, which names the variable that mends it."""
+    settings = settings or load_settings(ClientSettings)
     ca = _read(settings.ca_file, "DEED_CA_FILE") if settings.ca_file else None
     gateway, status = settings.gateway or _local("gateway"), settings.status or _local("status")
     token = _token(settings, who, kind, roles)

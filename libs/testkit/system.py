@@ -35,6 +35,7 @@ class Running:
     row: Row
     popen: subprocess.Popen[bytes]
     port: int
+    grpc_port: int = 0
     starts: int = 1
 
     @property
@@ -73,6 +74,10 @@ class System:
         """Where the built-in tools write down each call."""
         return self.root / "journal"
 
+    def grpc(self, name: str) -> str:
+        """Where a process of this system takes gRPC calls."""
+        return f"127.0.0.1:{self.running[name].grpc_port}"
+
     # -- life
 
     async def start(self, names: Iterable[str] | None = None) -> None:
@@ -95,7 +100,8 @@ class System:
         with log.open("ab") as file:
             popen = subprocess.Popen(argv(row), env=env, stdout=file, stderr=file, start_new_session=True)
         before = self.running.get(row.name)
-        running = Running(row, popen, int(env["DEED_HTTP_PORT"]), before.starts + 1 if before else 1)
+        ports = int(env["DEED_HTTP_PORT"]), int(env.get("DEED_GRPC_PORT", "0"))
+        running = Running(row, popen, *ports, before.starts + 1 if before else 1)
         self.running[row.name] = running
         return running
 

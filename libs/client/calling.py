@@ -1,0 +1,100 @@
+"""Calls over gRPC: each with the caller's token and a limit of time, its failure as one of our errors. Questions are
+asked again while a part does not answer; a command is sent once, since each sending of one is a command of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, TypeVar
+
+import grpc
+import grpc.aio
+
+from libs.client.connection import Connection, Metadata
+from libs.client.errors import DeedbookError, Misconfigured, TimedOut, Unavailable, from_grpc
+from libs.runtime.clock import boottime_ms
+from libs.runtime.settings import SettingsError
+
+T = TypeVar("T")
+PAUSE_MIN_S, PAUSE_MAX_S = 0.02, 1.0
+AWAY_MAX_S = 60.0  # so long without any answer, and a stream is given up
+
+
+class Caller:
+    """Makes the calls of one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def once(self, method: grpc.aio.UnaryUnaryMultiCallable[Any, T], request: Any) -> T:
+        """The answer. Raises a DeedbookError."""
+        return await self._call(method, request, self._connection.timeout_s)
+
+    async def until_answered(self, method: grpc.aio.UnaryUnaryMultiCallable[Any, T], request: Any) -> T:
+        """The answer, asked for again while the other side is away, within the limit of one call."""
+        deadline_ms, pause = boottime_ms() + self._connection.timeout_s * 1000, Pause()
+        while True:
+            try:
+                return await self._call(method, request, (deadline_ms - boottime_ms()) / 1000)
+            except TimedOut:
+                raise
+            except Unavailable:
+                if boottime_ms() + pause.next_s * 1000 >= deadline_ms:
+                    raise
+            await pause.take()
+
+    async def stream(self, method: grpc.aio.UnaryStreamMultiCallable[Any, T], request: Any) -> AsyncIterator[T]:
+        """The answers of one stream until it ends. Raises a DeedbookError. To be closed (`aclosing`)."""
+        call = method(request, metadata=self.metadata())
+        try:
+            async for answer in call:
+                yield answer
+        except grpc.aio.AioRpcError as error:
+            raise from_grpc(error) from None
+        finally:
+            call.cancel()
+
+    async def _call(self, method: grpc.aio.UnaryUnaryMultiCallable[Any, T], request: Any, limit_s: float) -> T:
+        try:
+            return await method(request, metadata=self.metadata(), timeout=max(limit_s, 0.001))
+        except grpc.aio.AioRpcError as error:
+            raise from_grpc(error) from None
+
+    def metadata(self) -> Metadata:
+        """What each call carries: the token of this moment. Raises Misconfigured."""
+        try:
+            return self._connection.metadata()
+        except SettingsError as error:
+            raise Misconfigured(str(error)) from None
+
+
+class Pause:
+    """Short at first, longer each time."""
+
+    def __init__(self) -> None:
+        self.next_s = PAUSE_MIN_S
+
+    async def take(self) -> None:
+        await asyncio.sleep(self.next_s)
+        self.next_s = min(2 * self.next_s, PAUSE_MAX_S)
+
+
+class Patience:
+    """How long one has been without an answer, and when that is enough."""
+
+    def __init__(self, limit_s: float = AWAY_MAX_S) -> None:
+        self._limit_ms = limit_s * 1000
+        self._pause = Pause()
+        self._since_ms: int | None = None
+
+    def answered(self) -> None:
+        """It begins anew."""
+        self._pause, self._since_ms = Pause(), None
+
+    async def bear(self, error: DeedbookError) -> None:
+        """Wait a little. Raises the error when it is nothing that passes, or has lasted too long."""
+        now_ms = boottime_ms()
+        self._since_ms = now_ms if self._since_ms is None else self._since_ms
+        if not isinstance(error, Unavailable) or now_ms - self._since_ms > self._limit_ms:
+            raise error
+        await self._pause.take()

@@ -1,0 +1,233 @@
+"""The client of Deedbook for Python programs: propose, watch, wait, decide."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self
+
+import jwt
+
+from libs.client.calling import Caller, Patience
+from libs.client.connection import Connection, connect
+from libs.client.errors import DeedbookError, Misconfigured, NotFound, TimedOut, Unauthenticated
+from libs.client.intents import LIFETIME, Intent, to_event, to_wire
+from libs.client.reading import read_deed
+from libs.client.results import Deed, Submitted
+from libs.client.settings import ClientSettings
+from libs.contracts.proto.deedbook.approval.v1 import approval_pb2 as approval
+from libs.contracts.proto.deedbook.approval.v1 import approval_pb2_grpc as approval_rpc
+from libs.contracts.proto.deedbook.commands.v1 import commands_pb2 as commands
+from libs.contracts.proto.deedbook.commands.v1 import commands_pb2_grpc as commands_rpc
+from libs.contracts.proto.deedbook.intake.v1 import intake_pb2 as intake
+from libs.contracts.proto.deedbook.intake.v1 import intake_pb2_grpc as intake_rpc
+from libs.contracts.proto.deedbook.status.v1 import status_pb2 as status
+from libs.contracts.proto.deedbook.status.v1 import status_pb2_grpc as status_rpc
+from libs.governance.identity import intent_id, submission_id
+from libs.runtime.requests import show_id
+from libs.runtime.settings import KafkaSettings, SettingsError, load
+
+if TYPE_CHECKING:
+    from libs.client.publishing import IntentLog
+
+WAIT_S = 60.0
+INTENTS = "intents"
+
+
+class Client:
+    """Speaks for the one whose token it has.
+
+    `connection`: where to call and with which token; by default what the variables DEED_* say or, without any, the
+    local system that `deed up` started. `kafka`: publish intents there instead of by gRPC; by default when
+    DEED_KAFKA_BOOTSTRAP is set and no connection is given. Every method raises a `DeedbookError`.
+
+        async with Client() as client:
+            submitted = await client.submit(Intent(tool="git/git_status", arguments={"repo_path": "/srv/repo"}))
+            deed = await client.wait(submitted)
+    """
+
+    def __init__(self, connection: Connection | None = None, kafka: KafkaSettings | None = None) -> None:
+        try:
+            self._connection = connection or connect()
+            if connection is None and kafka is None and load(ClientSettings).kafka_bootstrap:
+                kafka = load(KafkaSettings)
+        except SettingsError as error:
+            raise Misconfigured(str(error)) from None
+        self._log = _log(kafka) if kafka else None
+        self._caller = Caller(self._connection)
+        self._closing = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        gateway = await self._closing.enter_async_context(self._connection.open(self._connection.gateway))
+        questions = await self._closing.enter_async_context(self._connection.open(self._connection.status))
+        self._intake = intake_rpc.IntakeServiceStub(gateway)
+        self._approval = approval_rpc.ApprovalServiceStub(gateway)
+        self._commands = commands_rpc.CommandsServiceStub(gateway)
+        self._status = status_rpc.StatusServiceStub(questions)
+        if self._log:
+            self._closing.push_async_callback(self._log.close)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._closing.aclose()
+
+    # -- proposing
+
+    async def submit(self, intent: Intent) -> Submitted:
+        """Propose an action. The answer means that it is durable, not that it is allowed: `wait` says what becomes of
+        it. Submitting the same intent again is harmless and gives the same id. Raises InvalidRequest for what can never
+        be accepted; after Unavailable or TimedOut submit the same intent again."""
+        event, sent_at = to_event(intent), datetime.now(UTC)
+        if self._log:
+            token = self._token()
+            key = intent_id(_claims(token)["tenant"], intent.key)
+            lane, offset = await self._log.publish(key, event, token)
+            submission = show_id(submission_id(INTENTS, lane, offset))
+            return Submitted(show_id(key), submission, INTENTS, lane, offset, intent, sent_at)
+        request = intake.SubmitRequest(intent=to_wire(event))
+        said = await self._caller.until_answered(self._intake.Submit, request)
+        return Submitted(
+            said.intent_id, said.submission_id, said.topic, said.partition, said.offset, intent, sent_at
+        )  # fmt: skip
+
+    async def retry(self, before: Submitted, intent: Intent | None = None) -> Submitted:
+        """Try again what has definitely failed: the same intent, or a corrected one, under a new key and with the old
+        one named in it. The key is made of the old id, so retrying twice makes one new intent at most as long as its
+        content stays the same."""
+        again = intent or before.intent
+        late = again.expires_at <= datetime.now(UTC)
+        return await self.submit(
+            replace(
+                again,
+                key=f"retry-of-{before.intent_id}",
+                retry_of=before.intent_id,
+                expires_at=datetime.now(UTC) + LIFETIME if late else again.expires_at,
+            )
+        )
+
+    # -- asking
+
+    async def get(self, intent_id: str) -> Deed:
+        """The deed as it is now, with its timeline. Raises NotFound, also for a moment after it was submitted."""
+        said = await self._caller.until_answered(self._status.Get, status.GetRequest(intent_id=intent_id))
+        return read_deed(said.intent)
+
+    async def list(self, account: str = "", page_size: int = 50) -> AsyncIterator[Deed]:
+        """Deeds of an account (empty: of all accounts of the token, and those without one), newest first, without
+        their timelines. Pages of 1 to 100 are fetched as they are needed."""
+        request = status.ListRequest(account=account, page_size=page_size)
+        while True:
+            page = await self._caller.until_answered(self._status.List, request)
+            for one in page.intents:
+                yield read_deed(one)
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    async def watch(self, what: Submitted | str, after_version: int = 0) -> AsyncIterator[Deed]:
+        """The deed now and after each change, until it has ended. `what`: an id, or what `submit` gave: then it is also
+        waited for until it is accepted. A broken stream is resumed from the last version. Raises SubmissionRejected
+        when intake has refused it, Unavailable when nobody answers for a minute."""
+        patience, seen = Patience(), False
+        request = status.WatchRequest(intent_id=_id(what), after_version=after_version)
+        while True:
+            try:
+                async with aclosing(self._caller.stream(self._status.Watch, request)) as answers:  # type: ignore[type-var]
+                    async for answer in answers:
+                        patience.answered()
+                        request.after_version, seen = answer.intent.version, True
+                        deed = read_deed(answer.intent)
+                        yield deed
+                        if deed.ended:
+                            return
+                return
+            except NotFound:
+                if isinstance(what, str) or seen:
+                    raise
+                await patience.bear(TimedOut("The submission is on the log, and intake has not answered yet."))
+            except DeedbookError as error:
+                await patience.bear(error)
+
+    async def wait(self, what: Submitted | str, limit_s: float = WAIT_S, until_human: bool = False) -> Deed:
+        """The deed when it has ended, whatever its end (`succeeded_or_raise` tells success from the rest); with
+        `until_human` also as soon as nothing happens before a person acts. Raises TimedOut after `limit_s` seconds,
+        with the last that was seen, and what `watch` raises."""
+        last: Deed | None = None
+        try:
+            async with asyncio.timeout(limit_s):
+                async with aclosing(self.watch(what)) as deeds:  # type: ignore[type-var]
+                    async for last in deeds:
+                        if last.ended or (until_human and last.waits_for_human):
+                            return last
+        except TimeoutError:
+            pass
+        where = f"is {last.state.value}" if last else "has not been accepted"
+        raise TimedOut(f"After {limit_s:g} s the deed {where}.", last)
+
+    # -- deciding: the answer is the command's id; what it did is in the deed's timeline
+
+    async def cancel(self, intent_id: str, reason: str = "") -> str:
+        """Stop a deed if its tool has not been called yet."""
+        request = commands.CancelRequest(intent_id=intent_id, reason=reason)
+        return (await self._caller.once(self._commands.Cancel, request)).command_id
+
+    async def approve(self, intent_id: str, action_digest: str, reason: str = "") -> str:
+        """Agree to exactly the action of this digest, as `deed.approval` showed it."""
+        return await self._vote(approval.DECISION_APPROVE, intent_id, action_digest, reason)
+
+    async def deny(self, intent_id: str, action_digest: str, reason: str = "") -> str:
+        """Refuse it."""
+        return await self._vote(approval.DECISION_DENY, intent_id, action_digest, reason)
+
+    async def withdraw(self, intent_id: str, reason: str = "") -> str:
+        """Take back an approval that has not been used."""
+        request = approval.WithdrawRequest(intent_id=intent_id, reason=reason)
+        return (await self._caller.once(self._approval.Withdraw, request)).command_id
+
+    async def resolve(
+        self, intent_id: str, applied: bool, evidence: str, reason: str, cost_micros: int | None = None
+    ) -> str:
+        """Say how a deed in doubt ended and how you know. `cost_micros` None = the registry's price if applied."""
+        request = commands.ResolveRequest(
+            intent_id=intent_id, applied=applied, evidence=evidence, reason=reason, cost_micros=cost_micros
+        )
+        return (await self._caller.once(self._commands.Resolve, request)).command_id
+
+    async def unpark(self, intent_id: str, service: str, reason: str) -> str:
+        """Let a parked intent go on in the service that parked it, after the cause was mended."""
+        request = commands.UnparkRequest(intent_id=intent_id, service=service, reason=reason)
+        return (await self._caller.once(self._commands.Unpark, request)).command_id
+
+    async def _vote(self, decision: Any, intent_id: str, action_digest: str, reason: str) -> str:
+        request = approval.VoteRequest(
+            intent_id=intent_id, decision=decision, action_digest=action_digest, reason=reason
+        )
+        return (await self._caller.once(self._approval.Vote, request)).command_id
+
+    def _token(self) -> str:
+        return self._caller.metadata()[0][1].removeprefix("Bearer ")
+
+
+def _log(settings: KafkaSettings) -> IntentLog:
+    """Imported where it is used: most callers do without Kafka, and its client takes a while to load."""
+    from libs.client.publishing import IntentLog
+
+    return IntentLog(settings)
+
+
+def _id(what: Submitted | str) -> str:
+    return what.intent_id if isinstance(what, Submitted) else what
+
+
+def _claims(token: str) -> dict[str, Any]:
+    """What the token says, unverified: intake verifies it. It only decides under which id we look for the intent."""
+    try:
+        claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
+    except jwt.PyJWTError:
+        claims = {}
+    if not isinstance(claims.get("tenant"), str):
+        raise Unauthenticated("The token names no tenant.")
+    return claims
