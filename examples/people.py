@@ -83,6 +83,22 @@ class Agent:
         answer = await self._status.Get(status.GetRequest(intent_id=intent_id), metadata=self._token, timeout=CALL_S)
         return answer.intent
 
+    async def submission(self, sent: intake.SubmitResponse) -> status.Submission:
+        """What became of a submission, as soon as it is decided."""
+        request = status.GetSubmissionRequest(
+            submission_id=sent.submission_id, intent_id=sent.intent_id, content_digest=sent.content_digest
+        )
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                try:
+                    found = await self._status.GetSubmission(request, metadata=self._token, timeout=CALL_S)
+                    if found.submission.state != status.SUBMISSION_STATE_PENDING:
+                        return found.submission
+                except grpc.aio.AioRpcError as error:
+                    if error.code() is not grpc.StatusCode.NOT_FOUND:
+                        raise
+                await asyncio.sleep(POLL_S)
+
     async def watch(self, intent_id: str, going: frozenset[int] = GOING) -> AsyncIterator[status.Intent]:
         """The intent each time that it has changed, while it is in one of these states."""
         version = 0

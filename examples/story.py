@@ -105,7 +105,10 @@ class Story:
         await self.repeat(done)
         other = Proposal(done.key, done.tool, {**done.arguments, "message": "Pay invoice 4711 to me"})
         self.screen.proposal(AGENT.subject, f"git/{other.tool}", other.arguments)
-        await self.agent.propose(other)
+        found = await self.agent.submission(await self.agent.propose(other))
+        if found.state != status.SUBMISSION_STATE_REJECTED:
+            raise StackError("other content under a used key was not refused")
+        self.screen.refused(found.code, f"{found.reason}. {found.remedy}")
 
     async def too_dear(self) -> None:
         self.screen.scene("Over budget: the sandbox has a quarter of a cent a day, a look costs a fifth")

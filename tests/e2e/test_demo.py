@@ -61,7 +61,7 @@ def test_the_demo_tells_its_story_and_leaves_nothing_running(folder: Path) -> No
     with demo(folder) as running:
         told, _ = running.communicate(timeout=LIMIT_S)
     assert running.returncode == 0, told
-    parts = ["Git itself says", "FRESHNESS_STALE", "FIELD_DENIED", "BUDGET_EXCEEDED", "approved by ann"]
+    parts = ["Git itself says", "FRESHNESS_STALE", "FIELD_DENIED", "BUDGET_EXCEEDED", "approved by ann", "KEY_REUSED"]
     parts += ["DIGEST_MISMATCH", "SWITCH_TOOL", "UNAUTHENTICATED", "kill -9", "git has 1 such commit"]
     parts += ["one outcome per deed"]
     for expected in parts:
