@@ -486,6 +486,10 @@ class ToolEntry(msgspec.Struct, frozen=True):
     """Roles that may use it; none = every role."""
     policy: str = ""
     """Name of a policy that judges calls of this tool besides the tenant's; "" = none."""
+    key_window_ms: int = 0
+    """How long the tool honours a key, from the first call with it (KEYED only); 0 = not known, so nothing is called
+    again after a lost answer.
+    """
 
 
 class ValidatorResult(msgspec.Struct, frozen=True, gc=False):
@@ -1409,6 +1413,10 @@ class ExecutionRetryScheduled(msgspec.Struct, frozen=True, gc=False):
     """The failure in words."""
     first_started_at: int | None = None
     """When the first call of the deed was started; null = none was."""
+    call_until_at: int | None = None
+    """Set when an earlier call may have been applied: the tool honours its key until then, and nothing is called
+    afterwards; null = no call may have been.
+    """
 
 
 class ExecutionSucceeded(msgspec.Struct, frozen=True):

@@ -1597,31 +1597,31 @@ def read_tool_entry(value: bytes, at: int) -> tuple[ToolEntry, int]:
     roles_allowed_, at = read_array(value, at, read_string)
     policy_, at = read_string(value, at)
     made = ToolEntry(
-        server_,
-        definition_,
-        definition_hash_,
-        capability_,
-        effect_,
-        effect_class_,
-        cost_class_,
-        price_micros_,
-        timeout_ms_,
-        answer_cost_path_,
-        target_path_,
-        extractors_,
-        success_rule_,
-        is_error_means_,
-        attempts_max_,
-        backoff_ms_,
-        backoff_max_ms_,
-        key_placement_,
-        key_name_,
-        query_tool_,
-        query_template_,
-        quiet_ms_,
-        secret_fields_,
-        roles_allowed_,
-        policy_,
+        server=server_,
+        definition=definition_,
+        definition_hash=definition_hash_,
+        capability=capability_,
+        effect=effect_,
+        effect_class=effect_class_,
+        cost_class=cost_class_,
+        price_micros=price_micros_,
+        answer_cost_path=answer_cost_path_,
+        target_path=target_path_,
+        extractors=extractors_,
+        success_rule=success_rule_,
+        is_error_means=is_error_means_,
+        timeout_ms=timeout_ms_,
+        attempts_max=attempts_max_,
+        backoff_ms=backoff_ms_,
+        backoff_max_ms=backoff_max_ms_,
+        key_placement=key_placement_,
+        key_name=key_name_,
+        query_tool=query_tool_,
+        query_template=query_template_,
+        quiet_ms=quiet_ms_,
+        secret_fields=secret_fields_,
+        roles_allowed=roles_allowed_,
+        policy=policy_,
     )
     return made, at
 
@@ -1682,6 +1682,125 @@ def write_tool_registered(record: ToolRegistered) -> bytes:
             write_string(record.reason),
             write_string(record.tool),
             write_tool_entry(record.entry),
+        )
+    )
+
+
+def read_tool_entry_2(value: bytes, at: int) -> tuple[ToolEntry, int]:
+    server_, at = read_string(value, at)
+    definition_, at = read_string(value, at)
+    definition_hash_, at = value[at : at + 32], at + 32
+    capability_, at = read_string(value, at)
+    effect_, at = EFFECT_KIND_READ[value[at]], at + 1
+    effect_class_, at = EFFECT_CLASS_READ[value[at]], at + 1
+    cost_class_, at = COST_CLASS_READ[value[at]], at + 1
+    price_micros_, at = read_long(value, at)
+    answer_cost_path_, at = read_string(value, at)
+    target_path_, at = read_string(value, at)
+    extractors_, at = read_array(value, at, read_extractor)
+    success_rule_, at = SUCCESS_RULE_READ[value[at]], at + 1
+    is_error_means_, at = ERROR_MEANING_READ[value[at]], at + 1
+    timeout_ms_, at = read_int(value, at)
+    attempts_max_, at = read_int(value, at)
+    backoff_ms_, at = read_long(value, at)
+    backoff_max_ms_, at = read_long(value, at)
+    key_placement_, at = KEY_PLACEMENT_READ[value[at]], at + 1
+    key_name_, at = read_string(value, at)
+    query_tool_, at = read_string(value, at)
+    query_template_, at = read_string(value, at)
+    quiet_ms_, at = read_long(value, at)
+    secret_fields_, at = read_array(value, at, read_string)
+    roles_allowed_, at = read_array(value, at, read_string)
+    policy_, at = read_string(value, at)
+    key_window_ms_, at = read_long(value, at)
+    made = ToolEntry(
+        server_,
+        definition_,
+        definition_hash_,
+        capability_,
+        effect_,
+        effect_class_,
+        cost_class_,
+        price_micros_,
+        timeout_ms_,
+        answer_cost_path_,
+        target_path_,
+        extractors_,
+        success_rule_,
+        is_error_means_,
+        attempts_max_,
+        backoff_ms_,
+        backoff_max_ms_,
+        key_placement_,
+        key_name_,
+        query_tool_,
+        query_template_,
+        quiet_ms_,
+        secret_fields_,
+        roles_allowed_,
+        policy_,
+        key_window_ms_,
+    )
+    return made, at
+
+
+def write_tool_entry_2(record: ToolEntry) -> bytes:
+    return b"".join(
+        (
+            write_string(record.server),
+            write_string(record.definition),
+            write_fixed_32(record.definition_hash),
+            write_string(record.capability),
+            EFFECT_KIND_WRITE[record.effect],
+            EFFECT_CLASS_WRITE[record.effect_class],
+            COST_CLASS_WRITE[record.cost_class],
+            write_long(record.price_micros),
+            write_string(record.answer_cost_path),
+            write_string(record.target_path),
+            write_array(record.extractors, write_extractor),
+            SUCCESS_RULE_WRITE[record.success_rule],
+            ERROR_MEANING_WRITE[record.is_error_means],
+            write_int(record.timeout_ms),
+            write_int(record.attempts_max),
+            write_long(record.backoff_ms),
+            write_long(record.backoff_max_ms),
+            KEY_PLACEMENT_WRITE[record.key_placement],
+            write_string(record.key_name),
+            write_string(record.query_tool),
+            write_string(record.query_template),
+            write_long(record.quiet_ms),
+            write_array(record.secret_fields, write_string),
+            write_array(record.roles_allowed, write_string),
+            write_string(record.policy),
+            write_long(record.key_window_ms),
+        )
+    )
+
+
+def read_tool_registered_2(value: bytes, at: int) -> tuple[ToolRegistered, int]:
+    command_id_, at = value[at : at + 16], at + 16
+    by_, at = read_string(value, at)
+    reason_, at = read_string(value, at)
+    tool_, at = read_string(value, at)
+    entry_, at = read_tool_entry_2(value, at)
+    made = ToolRegistered(
+        command_id_,
+        by_,
+        reason_,
+        tool_,
+        entry_,
+    )
+    return made, at
+
+
+def write_tool_registered_2(record: ToolRegistered) -> bytes:
+    return b"".join(
+        (
+            write_fixed_16(record.command_id),
+            write_string(record.by),
+            write_string(record.reason),
+            write_string(record.tool),
+            write_tool_entry_2(record.entry),
         )
     )
 
@@ -1951,6 +2070,37 @@ def write_register_tool(record: RegisterTool) -> bytes:
             write_long(record.issued_at),
             write_string(record.tool),
             write_tool_entry(record.entry),
+        )
+    )
+
+
+def read_register_tool_2(value: bytes, at: int) -> tuple[RegisterTool, int]:
+    command_id_, at = value[at : at + 16], at + 16
+    principal_, at = read_principal(value, at)
+    reason_, at = read_string(value, at)
+    issued_at_, at = read_long(value, at)
+    tool_, at = read_string(value, at)
+    entry_, at = read_tool_entry_2(value, at)
+    made = RegisterTool(
+        command_id_,
+        principal_,
+        reason_,
+        issued_at_,
+        tool_,
+        entry_,
+    )
+    return made, at
+
+
+def write_register_tool_2(record: RegisterTool) -> bytes:
+    return b"".join(
+        (
+            write_fixed_16(record.command_id),
+            write_principal(record.principal),
+            write_string(record.reason),
+            write_long(record.issued_at),
+            write_string(record.tool),
+            write_tool_entry_2(record.entry),
         )
     )
 
@@ -2509,11 +2659,11 @@ def read_execution_retry_scheduled(value: bytes, at: int) -> tuple[ExecutionRetr
     reason_, at = read_string(value, at)
     first_started_at_, at = read_nullable(value, at, read_long)
     made = ExecutionRetryScheduled(
-        attempt_,
-        retry_at_,
-        code_,
-        reason_,
-        first_started_at_,
+        attempt=attempt_,
+        retry_at=retry_at_,
+        code=code_,
+        reason=reason_,
+        first_started_at=first_started_at_,
     )
     return made, at
 
@@ -2526,6 +2676,37 @@ def write_execution_retry_scheduled(record: ExecutionRetryScheduled) -> bytes:
             write_string(record.code),
             write_string(record.reason),
             write_nullable(record.first_started_at, write_long),
+        )
+    )
+
+
+def read_execution_retry_scheduled_2(value: bytes, at: int) -> tuple[ExecutionRetryScheduled, int]:
+    attempt_, at = read_int(value, at)
+    retry_at_, at = read_long(value, at)
+    code_, at = read_string(value, at)
+    reason_, at = read_string(value, at)
+    first_started_at_, at = read_nullable(value, at, read_long)
+    call_until_at_, at = read_nullable(value, at, read_long)
+    made = ExecutionRetryScheduled(
+        attempt_,
+        retry_at_,
+        code_,
+        reason_,
+        first_started_at_,
+        call_until_at_,
+    )
+    return made, at
+
+
+def write_execution_retry_scheduled_2(record: ExecutionRetryScheduled) -> bytes:
+    return b"".join(
+        (
+            write_int(record.attempt),
+            write_long(record.retry_at),
+            write_string(record.code),
+            write_string(record.reason),
+            write_nullable(record.first_started_at, write_long),
+            write_nullable(record.call_until_at, write_long),
         )
     )
 

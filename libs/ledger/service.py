@@ -151,7 +151,8 @@ class Waiting(msgspec.Struct, frozen=True):
 
 
 class Effect(msgspec.Struct, frozen=True):
-    """One call of a tool. `stop_code` set: the gate must not start it (cancelled, withdrawn); ends as not sent."""
+    """One call of a tool. `expires_at`: nothing starts at or after it. `stop_code` set: the gate must not start it
+    (cancelled, withdrawn); ends as not sent."""
 
     key: bytes
     attempt: int

@@ -9,6 +9,8 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+import msgspec
+
 from libs.contracts.events import AnswerStatus, FailureCategory, ToolAnswer
 from libs.ledger.lane import Phase
 from libs.ledger.producing import Appender
@@ -307,6 +309,7 @@ class Shell:
             self._log.exception("an adapter raised")
             answer = _ambiguous("ADAPTER_ERROR", f"{type(error).__name__}: {error}", began, 0)
         hit("after-effect")
+        answer = msgspec.structs.replace(answer, started_at=began)  # the database's time: windows are counted from it
         self.post(Finished(action.lane, Result(effect.key, effect.attempt, answer)))
 
     async def _release(self, action: Release) -> Answer:

@@ -144,9 +144,11 @@ class Worker:
         return self.boot_ms * 1000 + (self.clock_offset_us or 0)
 
     def may_call(self, number: int, claim: int, effect: Effect, boot_ms: int) -> bool:
-        """The look right before the first byte (rule 17): the switches are known and open, and the lane is ours."""
+        """The look right before the first byte (rule 17): there is time left, the switches are known and open, and the
+        lane is ours."""
+        in_time = boot_ms * 1000 + (self.clock_offset_us or 0) < effect.expires_at
         open_ = self.knows_control(boot_ms) and not self.tools.stopped_by(self.control, effect)
-        return open_ and self.lease_ok(number, claim, boot_ms)
+        return in_time and open_ and self.lease_ok(number, claim, boot_ms)
 
     def lease_ok(self, number: int, claim: int, boot_ms: int) -> bool:
         """Is the lane ours, under this claim, and has the lease not run out?"""

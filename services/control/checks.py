@@ -183,6 +183,7 @@ def _check_numbers(entry: ToolEntry) -> None:
     _require(1 <= entry.attempts_max <= ATTEMPTS_MAX, f"attempts_max is not within 1 and {ATTEMPTS_MAX}")
     _require(1 <= entry.backoff_ms <= entry.backoff_max_ms <= HOUR_MS, "1 <= backoff_ms <= backoff_max_ms <= an hour")
     _require(0 <= entry.quiet_ms <= HOUR_MS, f"quiet_ms is not within 0 and {HOUR_MS}")
+    _require(0 <= entry.key_window_ms <= WINDOW_MS_MAX, f"key_window_ms is not within 0 and {WINDOW_MS_MAX}")
 
 
 def _check_effect(entry: ToolEntry) -> None:
@@ -194,12 +195,23 @@ def _check_effect(entry: ToolEntry) -> None:
             placed = entry.key_placement is not KeyPlacement.NONE
             named = bool(entry.key_name) or entry.key_placement is KeyPlacement.META
             _require(placed and named, "a KEYED tool needs a place for its key")
+            _check_window(entry)
         case EffectClass.QUERYABLE:
             _require(_TOOL.fullmatch(entry.query_tool) is not None, "a QUERYABLE tool needs a query_tool")
         case EffectClass.OPAQUE:
             pass
+    keyed = entry.effect_class is EffectClass.KEYED
+    _require(keyed or entry.key_window_ms == 0, "key_window_ms is for KEYED tools only")
     _require(len(entry.key_name) <= NAME_BYTES_MAX and entry.key_name.isprintable(), "key_name is no name")
     _require(len(entry.query_template) <= TEXT_MAX, f"query_template is longer than {TEXT_MAX} characters")
+
+
+def _check_window(entry: ToolEntry) -> None:
+    """A window in which nothing could be called again would promise what is not kept; 0 promises nothing."""
+    if entry.key_window_ms:
+        long_enough = entry.key_window_ms > entry.timeout_ms
+        _require(long_enough, "key_window_ms must be longer than timeout_ms, or nothing can be called again in it")
+        _require(entry.attempts_max > 1, "key_window_ms needs attempts_max of 2 or more")
 
 
 def _check_reading(entry: ToolEntry) -> None:

@@ -1,11 +1,14 @@
 """What came of a call: an answer, none, a stop at the gate, or an owner that was lost.
 
-answer         READ_ONLY                KEYED, QUERYABLE, OPAQUE
-SUCCEEDED      succeeded                succeeded
+answer         READ_ONLY                   KEYED                               QUERYABLE, OPAQUE
+SUCCEEDED      succeeded                   succeeded                           succeeded
 FAILED         transient: next attempt, while there are some (OPAQUE: never); else failed
 NOT_SENT       transient: next attempt, while there are some; else failed
-AMBIGUOUS      next attempt, else failed                in doubt
-owner lost     next attempt, else failed                in doubt
+AMBIGUOUS      next attempt, else failed   next attempt in the key's window,   in doubt
+owner lost     next attempt, else failed   else in doubt                       in doubt
+
+Once a KEYED call may have been applied, whatever else would end the deed as not done (a failure, cancellation, switch,
+expiry, changed tool) puts it in doubt.
 """
 
 from __future__ import annotations
@@ -62,7 +65,8 @@ def on_answer(answer: ToolAnswer, attempt: int, state: ExecutionState, world: Wo
     if answer.status is AnswerStatus.AMBIGUOUS:
         return [_ambiguous(failure, state, world, _quiet_until(answer, state, world))]
     again = answer.category is FailureCategory.TRANSIENT and not (sent and _effect_class(state) is EffectClass.OPAQUE)
-    return [(again and _retry(failure, state, world)) or _failed(failure, state)]
+    retry = _retry(failure, state, world, state.call_until_at) if again else None
+    return [retry or not_done(_failed(failure, state), state, world)]
 
 
 def on_recover(item: Recover, state: ExecutionState, world: World) -> list[Decision]:
@@ -75,18 +79,33 @@ def on_recover(item: Recover, state: ExecutionState, world: World) -> list[Decis
     return [_ambiguous(failure, state, world, item.quiet_until_at)]
 
 
-def on_stopped(item: Stopped, state: ExecutionState) -> list[Decision]:
-    """The gate stopped the dispatch: provably not sent."""
+def on_stopped(item: Stopped, state: ExecutionState, world: World) -> list[Decision]:
+    """The gate stopped the dispatch: this attempt was provably not sent."""
     if state.phase is not Phase.DISPATCHED or item.attempt != state.attempt:
         return []
+    return [not_done(_stopped(item, state), state, world)]
+
+
+def not_done(ending: Event, state: ExecutionState, world: World) -> Event:
+    """This ending, which says that nothing was done; a doubt instead if an earlier attempt may have been applied."""
+    if not state.unsure:
+        return ending
+    body = ending.body
+    code = "EXPIRED" if isinstance(body, ExecutionExpired) else body.code
+    reason = f"an earlier call may have been applied, and it is not called again: {body.reason}"
+    timeout_ms = state.call.timeout_ms if state.call else 0
+    return _in_doubt(state, code, reason, world.now_at + (timeout_ms + QUIET_MARGIN_MS) * _MS)
+
+
+def _stopped(item: Stopped, state: ExecutionState) -> Event:
     if item.code == "EXPIRED":
-        return [Event(ExecutionExpired(item.attempt, item.reason, True))]
+        return Event(ExecutionExpired(item.attempt, item.reason, True))
     by = "execution"
     if item.code == "CANCELLED" and (mark := state.cancelled_by):
         by = mark.by
     elif item.code == "APPROVAL_WITHDRAWN" and state.consent is not None:
         by = state.consent.withdrawn_by
-    return [Event(ExecutionCancelled(item.attempt, item.code, item.reason, by, True))]
+    return Event(ExecutionCancelled(item.attempt, item.code, item.reason, by, True))
 
 
 def _succeeded(answer: ToolAnswer, state: ExecutionState) -> Event:
@@ -109,30 +128,56 @@ def _succeeded(answer: ToolAnswer, state: ExecutionState) -> Event:
 
 
 def _ambiguous(failure: Failure, state: ExecutionState, world: World, quiet_until_at: int) -> Event:
-    if _effect_class(state) is EffectClass.READ_ONLY:
-        return _retry(failure, state, world) or _failed(failure, state)
-    return Event(
-        ExecutionInDoubt(
-            attempt=state.attempt,
-            code=failure.code,
-            reason=failure.reason,
-            quiet_until_at=quiet_until_at,
-            owner_role=OWNER_ROLE,
-        )
-    )
+    match _effect_class(state):
+        case EffectClass.READ_ONLY:
+            return _retry(failure, state, world) or _failed(failure, state)
+        case EffectClass.KEYED:
+            until_at = _key_until(failure, state, world)
+            again = _retry(failure, state, world, until_at) if until_at is not None else None
+            return again or _in_doubt(state, failure.code, failure.reason, quiet_until_at)
+        case _:
+            return _in_doubt(state, failure.code, failure.reason, quiet_until_at)
 
 
-def _retry(failure: Failure, state: ExecutionState, world: World) -> Event | None:
+def _in_doubt(state: ExecutionState, code: str, reason: str, quiet_until_at: int) -> Event:
+    return Event(ExecutionInDoubt(state.attempt, code, reason, quiet_until_at, OWNER_ROLE))
+
+
+def _key_until(failure: Failure, state: ExecutionState, world: World) -> int | None:
+    """Until when another call with the same key may start; None = not at all."""
+    tool = _tool(state, world)
+    first_at = state.first_started_at if state.first_started_at is not None else failure.started_at
+    if tool is None or first_at is None:
+        return None
+    found = key_window_end(tool, state, first_at)
+    if found is None or state.call_until_at is None:
+        return found
+    return min(found, state.call_until_at)
+
+
+def key_window_end(tool: Tool, state: ExecutionState, first_at: int) -> int | None:
+    """The window counts from the first start, and a call must also arrive within it: so its time-out is left over.
+    None = nothing may be called again: the registry names no window, or says something else of the tool than when the
+    first call was made, so that the key might be put in another place."""
+    entry = tool.entry
+    unchanged = state.call is not None and tool.seq <= state.call.control_seq
+    if entry.effect_class is not EffectClass.KEYED or not unchanged or entry.key_window_ms <= entry.timeout_ms:
+        return None
+    return first_at + (entry.key_window_ms - entry.timeout_ms) * _MS
+
+
+def _retry(failure: Failure, state: ExecutionState, world: World, call_until_at: int | None = None) -> Event | None:
     """Another attempt, if the registry grants one, nothing stopped the deed, and it may still start in time."""
     tool = _tool(state, world)
     withdrawn = state.consent is not None and state.consent.withdrawn_by
     if tool is None or state.attempt >= tool.entry.attempts_max or state.cancelled_by or withdrawn:
         return None
     retry_at = world.now_at + max(_backoff_ms(tool, state), failure.retry_after_ms) * _MS
-    if retry_at >= state.deadline_at:
+    if retry_at >= (state.deadline_at if call_until_at is None else min(state.deadline_at, call_until_at)):
         return None
     first = state.first_started_at if state.first_started_at is not None else failure.started_at
-    return Event(ExecutionRetryScheduled(state.attempt + 1, retry_at, failure.code, failure.reason, first))
+    reason, attempt = failure.reason, state.attempt + 1
+    return Event(ExecutionRetryScheduled(attempt, retry_at, failure.code, reason, first, call_until_at))
 
 
 def _backoff_ms(tool: Tool, state: ExecutionState) -> int:

@@ -37,7 +37,7 @@ from libs.ledger.service import (
     Stopped,
     World,
 )
-from services.execution.answers import on_answer, on_recover, on_stopped
+from services.execution.answers import key_window_end, not_done, on_answer, on_recover, on_stopped
 from services.execution.commands import on_command, reject_early, reject_others
 from services.execution.facts import HEEDS, evolve
 from services.execution.state import COMMAND_WAIT, INITIAL, ExecutionState, Phase, Terms, owner, react, waits
@@ -61,7 +61,7 @@ def decide(item: Input, state: ExecutionState, world: World) -> list[Decision]:
         case Result():
             return on_answer(item.answer, item.attempt, state, world)
         case Stopped():
-            return on_stopped(item, state)
+            return on_stopped(item, state, world)
         case Recover():
             return on_recover(item, state, world)
 
@@ -95,7 +95,7 @@ def _advance(state: ExecutionState, world: World) -> list[Decision]:
     if not state.ready:
         return []
     if stop := _stop(state, world):
-        return [stop]
+        return [not_done(stop, state, world)]
     if state.phase is Phase.RETRY and world.now_at < state.retry_at:
         return []
     return _dispatch(state, world)
@@ -132,10 +132,11 @@ def _dispatch(state: ExecutionState, world: World) -> list[Decision]:
     attempt = state.attempt + 1
     points = points_at_dispatch(terms.effect, terms.cost_class)
     evaluation = evaluate(points, subject, ground, attempt)
-    if refusal := _differs(state, subject, terms, ground):
-        return [_refuse(state, *refusal, evaluation.results)]
-    if blocking := evaluation.blocking:
-        return [_refuse(state, blocking.code, blocking.reason, evaluation.results)]
+    refusal = _differs(state, subject, terms, ground)
+    if refusal is None and (blocking := evaluation.blocking):
+        refusal = blocking.code, blocking.reason
+    if refusal := refusal or _window_over(state, ground, world):
+        return [not_done(_refuse(state, *refusal, evaluation.results), state, world)]
     assert ground.tool is not None
     assert ground.snapshot is not None
     entry, consent = ground.tool.entry, state.consent
@@ -170,6 +171,19 @@ def _differs(state: ExecutionState, subject: Subject, terms: Terms, ground: Grou
     agreed = digest if state.consent is None else state.consent.action_digest
     if digest != terms.action_digest or digest != agreed:
         return "DIGEST_MISMATCH", "the action is another one than was validated and approved"
+    return None
+
+
+def _window_over(state: ExecutionState, ground: Ground, world: World) -> tuple[str, str] | None:
+    """May an earlier call have been applied, and does the tool not honour its key any more?"""
+    if not state.unsure:
+        return None
+    assert ground.tool is not None
+    first_at, until_at = state.first_started_at, None
+    if first_at is not None:
+        until_at = key_window_end(ground.tool, state, first_at)
+    if until_at is None or world.now_at >= min(until_at, state.call_until_at or 0):
+        return "KEY_WINDOW_OVER", "the time in which the tool honours the key of the first call is over or not known"
     return None
 
 

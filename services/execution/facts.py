@@ -114,7 +114,8 @@ def _rejected(state: ExecutionState, fact: Fact, body: CommandRejected) -> Execu
 
 
 def _dispatched(state: ExecutionState, fact: Fact, body: ExecutionDispatched) -> ExecutionState:
-    call = Call(body.server, body.effect_class, body.timeout_ms)
+    first = state.call or Call("", body.effect_class, 0, fact.envelope.control_seq)
+    call = Call(body.server, body.effect_class, body.timeout_ms, first.control_seq)
     return msgspec.structs.replace(state, phase=Phase.DISPATCHED, attempt=body.attempt, call=call)
 
 
@@ -125,7 +126,7 @@ def _retry(state: ExecutionState, fact: Fact, body: ExecutionRetryScheduled) -> 
         attempt=body.attempt - 1,
         retry_at=body.retry_at,
         first_started_at=body.first_started_at,
-        call=None,
+        call_until_at=body.call_until_at,
     )
 
 

@@ -10,7 +10,9 @@ from libs.runtime.settings import Secret, Settings, Text
 class ToolSettings(Settings):
     """What the tool adapters need. The command line of a tool server stands in `servers_file` and nowhere else."""
 
-    effect_key_secret: Secret = Field(description="Secret from which the idempotency keys of KEYED tools are derived.")
+    effect_key_secret: Secret = Field(
+        description="Secret from which the idempotency keys of KEYED tools are derived; never changed."
+    )
     servers_file: str = Field("", description="TOML file with the operator's tool servers; empty = none but built-in.")
     artifacts_dir: Text = Field(".deedbook/artifacts", description="Folder in which raw answers of tools are kept.")
     journal: Text = Field(".deedbook/journal", description="File to which the tool builtin/journal appends each call.")

@@ -59,17 +59,19 @@ class Consent(msgspec.Struct, frozen=True):
     withdrawn_why: str = ""
 
 
-class Call(msgspec.Struct, frozen=True):
-    """The dispatch that is under way."""
+class Call(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The last dispatch. `control_seq`: of the view that the first one was decided under."""
 
     server: str
     effect_class: EffectClass
     timeout_ms: int
+    control_seq: int = 0
 
 
 class ExecutionState(msgspec.Struct, frozen=True, omit_defaults=True):
     """One deed. `attempt`: the last that was dispatched. `applied`, `cost_micros`: how it ended, by the last word.
-    `cancels`: before the intent is known, whoever may turn out to be its owner; then the one that counts."""
+    `cancels`: before the intent is known, whoever may turn out to be its owner; then the one that counts.
+    `call_until_at`: set when an earlier call may have been applied; its key is honoured until then."""
 
     phase: Phase = Phase.OPEN
     tenant: str = ""
@@ -84,6 +86,7 @@ class ExecutionState(msgspec.Struct, frozen=True, omit_defaults=True):
     attempt: int = 0
     retry_at: int = 0
     first_started_at: int | None = None
+    call_until_at: int | None = None
     quiet_until_at: int = 0
     price_micros: int = 0
     applied: bool = False
@@ -99,6 +102,11 @@ class ExecutionState(msgspec.Struct, frozen=True, omit_defaults=True):
     def open(self) -> bool:
         """May there still be something to carry out? Only then its content is kept."""
         return self.phase in (Phase.OPEN, Phase.DISPATCHED, Phase.RETRY)
+
+    @property
+    def unsure(self) -> bool:
+        """May an earlier attempt have been applied? Then only a success or a doubt can follow."""
+        return self.call_until_at is not None
 
     @property
     def ended(self) -> bool:
@@ -158,6 +166,7 @@ def waits(state: ExecutionState) -> Waiting | None:
 def react(state: ExecutionState) -> Effect | None:
     """The call that a dispatched deed asks for. A cancellation or withdrawal that came since stops it at the gate."""
     subject, call = state.subject, state.call
+    until_at = state.call_until_at
     if state.phase is not Phase.DISPATCHED or subject is None or call is None:
         return None
     stop_code, stop_reason = "", ""
@@ -173,7 +182,7 @@ def react(state: ExecutionState) -> Effect | None:
         arguments=subject.arguments,
         effect_class=call.effect_class,
         timeout_ms=call.timeout_ms,
-        expires_at=state.deadline_at,
+        expires_at=state.deadline_at if until_at is None else min(state.deadline_at, until_at),
         tenant=state.tenant,
         account=state.account,
         capability=subject.capability,

@@ -32,8 +32,9 @@ def dispatched(view: IntentView, fact: Fact, body: ExecutionDispatched) -> Field
 
 
 def again(view: IntentView, fact: Fact, body: ExecutionRetryScheduled) -> Fields:
-    """The last attempt failed in a way that is worth another."""
-    tries = _closed(view, fact, body.attempt - 1, status=TryStatus.FAILED, code=body.code, reason=body.reason)
+    """The last attempt failed in a way that is worth another, or nobody knows what became of it."""
+    status = TryStatus.FAILED if body.call_until_at is None else TryStatus.IN_DOUBT
+    tries = _closed(view, fact, body.attempt - 1, status=status, code=body.code, reason=body.reason)
     return {"retry_at": body.retry_at, "tries": tries}
 
 

@@ -10,11 +10,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from libs.contracts.events import (
     BudgetKind,
     CostClass,
     EffectClass,
     EffectKind,
+    KeyPlacement,
     RegisterServer,
     RegisterTool,
     ToolEntry,
@@ -41,6 +44,12 @@ ENV = {
     "DEED_CONTROL_STALE_MAX_S": "3",
     "DEED_JOURNAL_FSYNC": "true",
 }
+
+
+# The double keeps keys for ever; the registry's window is what is promised of it.
+KEYED: dict[str, Any] = {
+    "effect_class": EffectClass.KEYED, "key_placement": KeyPlacement.META, "key_window_ms": 600_000, "attempts_max": 9,
+}  # fmt: skip
 
 
 async def build(root: Path, plan: Plan, names: Iterable[str] | None = None, **env: str) -> Rig:
@@ -77,11 +86,23 @@ def commands(definition: Any) -> list[Any]:
     return [
         *seeding.standard(),
         seeding.budget(BudgetKind.ACCOUNT, f"{seeding.TENANT}/{SCARCE}", SCARCE_DEEDS * PRICE_MICROS),
-        RegisterServer(
-            command_id=random.randbytes(16), server="double", transport=Transport.STDIO, profile="double", **head
-        ),
-        RegisterTool(command_id=random.randbytes(16), tool="double/apply", entry=entry, **head),
+        *_offered("double", entry, head),
+        *_offered("keyed", msgspec.structs.replace(entry, **KEYED), head),
+        *_offered("brief", msgspec.structs.replace(entry, **KEYED | {"key_window_ms": entry.timeout_ms + 1}), head),
     ]
+
+
+def _offered(server: str, entry: ToolEntry, head: dict[str, Any]) -> list[Any]:
+    """The double's tool under a server's name; the process behind all these names is the same."""
+    return [
+        RegisterServer(
+            command_id=random.randbytes(16), server=server, transport=Transport.STDIO, profile="double", **head
+        ),
+        RegisterTool(
+            command_id=random.randbytes(16), tool=f"{server}/apply",
+            entry=msgspec.structs.replace(entry, server=server), **head,
+        ),
+    ]  # fmt: skip
 
 
 async def tear_down(rig: Rig) -> None:

@@ -142,7 +142,7 @@ def _effects(witness: Witness, calls: Iterable[Call]) -> list[str]:
         if key not in dispatched or key not in reserved:
             found.append(f"{key.hex()} was called without a dispatch or a reservation on the ledger")
     for key, outcome in witness.outcomes().items():
-        if outcome.tool.startswith("double/"):
+        if outcome.tool.endswith("/apply"):
             if outcome.status is OutcomeStatus.SUCCEEDED and not applied[key]:
                 found.append(f"{key.hex()} is SUCCEEDED and never happened")
             if outcome.status in NEVER_APPLIED and applied[key]:

@@ -57,6 +57,7 @@ def read_entry(given: reg.ToolEntry) -> events.ToolEntry:
         secret_fields=tuple(given.secret_fields),
         roles_allowed=tuple(given.roles_allowed),
         policy=given.policy,
+        key_window_ms=given.key_window_ms,
         **said,
     )
 
@@ -92,6 +93,7 @@ def show_tool(tool: control.Tool) -> pb.Tool:
         secret_fields=entry.secret_fields,
         roles_allowed=entry.roles_allowed,
         policy=entry.policy,
+        key_window_ms=entry.key_window_ms,
         effect=show_enum(entry.effect, reg.EffectKind),
         effect_class=show_enum(entry.effect_class, reg.EffectClass),
         cost_class=show_enum(entry.cost_class, reg.CostClass),

@@ -88,6 +88,17 @@ def untupled(content: Any) -> Any:
             return content
 
 
+def known_then(found: Any, content: Any) -> Any:
+    """What was decoded, without fields that later versions added."""
+    match found, content:
+        case dict(), dict():
+            return {key: known_then(value, content[key]) for key, value in found.items() if key in content}
+        case list(), list() if len(found) == len(content):
+            return [known_then(one, other) for one, other in zip(found, content, strict=True)]
+        case _:
+            return found
+
+
 @FUZZ
 @given(st.data())
 def test_any_content_is_written_and_read_as_another_implementation_does(data: st.DataObject) -> None:
@@ -95,7 +106,9 @@ def test_any_content_is_written_and_read_as_another_implementation_does(data: st
     content = data.draw(contents(RESOLVED[row.id]))
     value = golden.encode(RELEASED[row.id], content)
     decoded = decode(row, value)
-    assert parts(decoded) == content
+    assert known_then(parts(decoded), content) == content
+    if not RELEASED[row.id].written:
+        return
     if isinstance(decoded, Fact):
         assert encode_event(decoded.envelope, decoded.body) == value
         assert frame(value) == (row.id, decoded.envelope.seq, decoded.envelope.prev_hash)
@@ -147,7 +160,8 @@ def refused_or_true(row: TypeRow, value: bytes) -> None:
         return
     number = int.from_bytes(value[1:5])
     rest = io.BytesIO(value[5:])
-    assert parts(decoded) == fastavro.schemaless_reader(rest, PARSED[number], None)
+    truth = fastavro.schemaless_reader(rest, PARSED[number], None)
+    assert known_then(parts(decoded), truth) == truth
     assert not rest.read()
 
 

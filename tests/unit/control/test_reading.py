@@ -224,6 +224,14 @@ def test_a_switch_stops_whatever_a_token_or_the_registry_can_name(kind: events.S
     assert check(switch(kind, name)) == switch(kind, name)
 
 
+KEYED: dict[str, Any] = {
+    "effect_class": events.EffectClass.KEYED,
+    "key_placement": events.KeyPlacement.META,
+    "key_window_ms": 86_400_000,
+    "attempts_max": 3,
+}
+
+
 @pytest.mark.parametrize(
     ("wrong", "code"),
     [
@@ -242,6 +250,11 @@ def test_a_switch_stops_whatever_a_token_or_the_registry_can_name(kind: events.S
         ({"attempts_max": 1000}, "VALUE_INVALID"),
         ({"backoff_ms": 70_000}, "VALUE_INVALID"),
         ({"quiet_ms": -1}, "VALUE_INVALID"),
+        ({"key_window_ms": -1}, "VALUE_INVALID"),
+        ({"key_window_ms": 60_000}, "VALUE_INVALID"),
+        (KEYED | {"key_window_ms": 2**45}, "VALUE_INVALID"),
+        (KEYED | {"key_window_ms": 1_000, "timeout_ms": 1_000}, "VALUE_INVALID"),
+        (KEYED | {"attempts_max": 1}, "VALUE_INVALID"),
         ({"effect": events.EffectKind.WRITE}, "VALUE_INVALID"),
         ({"effect_class": events.EffectClass.KEYED}, "VALUE_INVALID"),
         ({"effect_class": events.EffectClass.KEYED, "key_placement": events.KeyPlacement.HEADER}, "VALUE_INVALID"),
@@ -278,7 +291,8 @@ def test_a_full_entry_is_taken_with_its_definition_in_canonical_form() -> None:
     Extracts = events.ExtractorKind  # noqa: N806 - a type
     full = register(
         effect=events.EffectKind.WRITE, effect_class=events.EffectClass.KEYED, target_path="repo.path",
-        key_placement=events.KeyPlacement.META, secret_fields=("auth.token", "*.password"), roles_allowed=("writer",),
+        key_placement=events.KeyPlacement.META, key_window_ms=86_400_000, attempts_max=3,
+        secret_fields=("auth.token", "*.password"), roles_allowed=("writer",),
         extractors=(
             events.Extractor(kind=Extracts.STRUCTURED, type="commit", path="commit.id"),
             events.Extractor(kind=Extracts.TEXT, type="commit", pattern="commit ([0-9a-f]{40})"),

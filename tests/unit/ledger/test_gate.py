@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import msgspec
 import pytest
 
 from libs.contracts import events as e
@@ -174,6 +175,17 @@ def test_the_switches_are_looked_at_again_right_before_the_first_byte() -> None:
     bench.until(lambda: bench.names("execution")[-1] == "ExecutionCancelled").run(200)
     assert bench.facts("execution")[-1].body.not_sent
     assert key not in bench.world.tool.calls
+
+
+@pytest.mark.rule(17)
+@pytest.mark.requirement("F5")
+def test_no_time_left_right_before_the_first_byte_means_no_call() -> None:
+    bench = Bench().open()
+    worker, (_, call) = bench.worker, calling(bench)
+    left_ms = 5
+    soon = msgspec.structs.replace(call.effect, expires_at=worker.now_at() + left_ms * 1000)
+    assert worker.may_call(0, call.claim, soon, worker.boot_ms + left_ms - 1)
+    assert not worker.may_call(0, call.claim, soon, worker.boot_ms + left_ms)
 
 
 # ---------------------------------------------------------------- rule 18

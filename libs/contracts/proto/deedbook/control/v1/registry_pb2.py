@@ -24,31 +24,31 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"deedbook/control/v1/registry.proto\x12\x13\x64\x65\x65\x64\x62ook.control.v1\"|\n\tExtractor\x12\x30\n\x04kind\x18\x01 \x01(\x0e\x32\".deedbook.control.v1.ExtractorKind\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x0c\n\x04path\x18\x03 \x01(\t\x12\x0f\n\x07pattern\x18\x04 \x01(\t\x12\x10\n\x08template\x18\x05 \x01(\t\"\xc5\x06\n\tToolEntry\x12\x0e\n\x06server\x18\x01 \x01(\t\x12\x12\n\ndefinition\x18\x02 \x01(\t\x12\x17\n\x0f\x64\x65\x66inition_hash\x18\x03 \x01(\t\x12\x12\n\ncapability\x18\x04 \x01(\t\x12/\n\x06\x65\x66\x66\x65\x63t\x18\x05 \x01(\x0e\x32\x1f.deedbook.control.v1.EffectKind\x12\x36\n\x0c\x65\x66\x66\x65\x63t_class\x18\x06 \x01(\x0e\x32 .deedbook.control.v1.EffectClass\x12\x32\n\ncost_class\x18\x07 \x01(\x0e\x32\x1e.deedbook.control.v1.CostClass\x12\x14\n\x0cprice_micros\x18\x08 \x01(\x03\x12\x18\n\x10\x61nswer_cost_path\x18\t \x01(\t\x12\x13\n\x0btarget_path\x18\n \x01(\t\x12\x32\n\nextractors\x18\x0b \x03(\x0b\x32\x1e.deedbook.control.v1.Extractor\x12\x36\n\x0csuccess_rule\x18\x0c \x01(\x0e\x32 .deedbook.control.v1.SuccessRule\x12\x39\n\x0eis_error_means\x18\r \x01(\x0e\x32!.deedbook.control.v1.ErrorMeaning\x12\x12\n\ntimeout_ms\x18\x0e \x01(\x05\x12\x19\n\x0c\x61ttempts_max\x18\x0f \x01(\x05H\x00\x88\x01\x01\x12\x17\n\nbackoff_ms\x18\x10 \x01(\x03H\x01\x88\x01\x01\x12\x1b\n\x0e\x62\x61\x63koff_max_ms\x18\x11 \x01(\x03H\x02\x88\x01\x01\x12\x38\n\rkey_placement\x18\x12 \x01(\x0e\x32!.deedbook.control.v1.KeyPlacement\x12\x10\n\x08key_name\x18\x13 \x01(\t\x12\x12\n\nquery_tool\x18\x14 \x01(\t\x12\x16\n\x0equery_template\x18\x15 \x01(\t\x12\x10\n\x08quiet_ms\x18\x16 \x01(\x03\x12\x15\n\rsecret_fields\x18\x17 \x03(\t\x12\x15\n\rroles_allowed\x18\x18 \x03(\t\x12\x0e\n\x06policy\x18\x19 \x01(\tB\x0f\n\r_attempts_maxB\r\n\x0b_backoff_msB\x11\n\x0f_backoff_max_ms*\x94\x01\n\x0b\x45\x66\x66\x65\x63tClass\x12\x1c\n\x18\x45\x46\x46\x45\x43T_CLASS_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x45\x46\x46\x45\x43T_CLASS_READ_ONLY\x10\x01\x12\x16\n\x12\x45\x46\x46\x45\x43T_CLASS_KEYED\x10\x02\x12\x1a\n\x16\x45\x46\x46\x45\x43T_CLASS_QUERYABLE\x10\x03\x12\x17\n\x13\x45\x46\x46\x45\x43T_CLASS_OPAQUE\x10\x04*V\n\nEffectKind\x12\x1b\n\x17\x45\x46\x46\x45\x43T_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10\x45\x46\x46\x45\x43T_KIND_READ\x10\x01\x12\x15\n\x11\x45\x46\x46\x45\x43T_KIND_WRITE\x10\x02*n\n\tCostClass\x12\x1a\n\x16\x43OST_CLASS_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43OST_CLASS_CHEAP\x10\x01\x12\x15\n\x11\x43OST_CLASS_MEDIUM\x10\x02\x12\x18\n\x14\x43OST_CLASS_EXPENSIVE\x10\x03*[\n\x0bSuccessRule\x12\x1c\n\x18SUCCESS_RULE_UNSPECIFIED\x10\x00\x12\x15\n\x11SUCCESS_RULE_REFS\x10\x01\x12\x17\n\x13SUCCESS_RULE_ANSWER\x10\x02*d\n\x0c\x45rrorMeaning\x12\x1d\n\x19\x45RROR_MEANING_UNSPECIFIED\x10\x00\x12\x18\n\x14\x45RROR_MEANING_FAILED\x10\x01\x12\x1b\n\x17\x45RROR_MEANING_AMBIGUOUS\x10\x02*\x93\x01\n\x0cKeyPlacement\x12\x1d\n\x19KEY_PLACEMENT_UNSPECIFIED\x10\x00\x12\x16\n\x12KEY_PLACEMENT_NONE\x10\x01\x12\x1a\n\x16KEY_PLACEMENT_ARGUMENT\x10\x02\x12\x16\n\x12KEY_PLACEMENT_META\x10\x03\x12\x18\n\x14KEY_PLACEMENT_HEADER\x10\x04*\x84\x01\n\rExtractorKind\x12\x1e\n\x1a\x45XTRACTOR_KIND_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x45XTRACTOR_KIND_STRUCTURED\x10\x01\x12\x17\n\x13\x45XTRACTOR_KIND_TEXT\x10\x02\x12\x1b\n\x17\x45XTRACTOR_KIND_TEMPLATE\x10\x03*f\n\tTransport\x12\x19\n\x15TRANSPORT_UNSPECIFIED\x10\x00\x12\x13\n\x0fTRANSPORT_STDIO\x10\x01\x12\x12\n\x0eTRANSPORT_HTTP\x10\x02\x12\x15\n\x11TRANSPORT_BUILTIN\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"deedbook/control/v1/registry.proto\x12\x13\x64\x65\x65\x64\x62ook.control.v1\"|\n\tExtractor\x12\x30\n\x04kind\x18\x01 \x01(\x0e\x32\".deedbook.control.v1.ExtractorKind\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x0c\n\x04path\x18\x03 \x01(\t\x12\x0f\n\x07pattern\x18\x04 \x01(\t\x12\x10\n\x08template\x18\x05 \x01(\t\"\xdc\x06\n\tToolEntry\x12\x0e\n\x06server\x18\x01 \x01(\t\x12\x12\n\ndefinition\x18\x02 \x01(\t\x12\x17\n\x0f\x64\x65\x66inition_hash\x18\x03 \x01(\t\x12\x12\n\ncapability\x18\x04 \x01(\t\x12/\n\x06\x65\x66\x66\x65\x63t\x18\x05 \x01(\x0e\x32\x1f.deedbook.control.v1.EffectKind\x12\x36\n\x0c\x65\x66\x66\x65\x63t_class\x18\x06 \x01(\x0e\x32 .deedbook.control.v1.EffectClass\x12\x32\n\ncost_class\x18\x07 \x01(\x0e\x32\x1e.deedbook.control.v1.CostClass\x12\x14\n\x0cprice_micros\x18\x08 \x01(\x03\x12\x18\n\x10\x61nswer_cost_path\x18\t \x01(\t\x12\x13\n\x0btarget_path\x18\n \x01(\t\x12\x32\n\nextractors\x18\x0b \x03(\x0b\x32\x1e.deedbook.control.v1.Extractor\x12\x36\n\x0csuccess_rule\x18\x0c \x01(\x0e\x32 .deedbook.control.v1.SuccessRule\x12\x39\n\x0eis_error_means\x18\r \x01(\x0e\x32!.deedbook.control.v1.ErrorMeaning\x12\x12\n\ntimeout_ms\x18\x0e \x01(\x05\x12\x19\n\x0c\x61ttempts_max\x18\x0f \x01(\x05H\x00\x88\x01\x01\x12\x17\n\nbackoff_ms\x18\x10 \x01(\x03H\x01\x88\x01\x01\x12\x1b\n\x0e\x62\x61\x63koff_max_ms\x18\x11 \x01(\x03H\x02\x88\x01\x01\x12\x38\n\rkey_placement\x18\x12 \x01(\x0e\x32!.deedbook.control.v1.KeyPlacement\x12\x10\n\x08key_name\x18\x13 \x01(\t\x12\x12\n\nquery_tool\x18\x14 \x01(\t\x12\x16\n\x0equery_template\x18\x15 \x01(\t\x12\x10\n\x08quiet_ms\x18\x16 \x01(\x03\x12\x15\n\rsecret_fields\x18\x17 \x03(\t\x12\x15\n\rroles_allowed\x18\x18 \x03(\t\x12\x0e\n\x06policy\x18\x19 \x01(\t\x12\x15\n\rkey_window_ms\x18\x1a \x01(\x03\x42\x0f\n\r_attempts_maxB\r\n\x0b_backoff_msB\x11\n\x0f_backoff_max_ms*\x94\x01\n\x0b\x45\x66\x66\x65\x63tClass\x12\x1c\n\x18\x45\x46\x46\x45\x43T_CLASS_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x45\x46\x46\x45\x43T_CLASS_READ_ONLY\x10\x01\x12\x16\n\x12\x45\x46\x46\x45\x43T_CLASS_KEYED\x10\x02\x12\x1a\n\x16\x45\x46\x46\x45\x43T_CLASS_QUERYABLE\x10\x03\x12\x17\n\x13\x45\x46\x46\x45\x43T_CLASS_OPAQUE\x10\x04*V\n\nEffectKind\x12\x1b\n\x17\x45\x46\x46\x45\x43T_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10\x45\x46\x46\x45\x43T_KIND_READ\x10\x01\x12\x15\n\x11\x45\x46\x46\x45\x43T_KIND_WRITE\x10\x02*n\n\tCostClass\x12\x1a\n\x16\x43OST_CLASS_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43OST_CLASS_CHEAP\x10\x01\x12\x15\n\x11\x43OST_CLASS_MEDIUM\x10\x02\x12\x18\n\x14\x43OST_CLASS_EXPENSIVE\x10\x03*[\n\x0bSuccessRule\x12\x1c\n\x18SUCCESS_RULE_UNSPECIFIED\x10\x00\x12\x15\n\x11SUCCESS_RULE_REFS\x10\x01\x12\x17\n\x13SUCCESS_RULE_ANSWER\x10\x02*d\n\x0c\x45rrorMeaning\x12\x1d\n\x19\x45RROR_MEANING_UNSPECIFIED\x10\x00\x12\x18\n\x14\x45RROR_MEANING_FAILED\x10\x01\x12\x1b\n\x17\x45RROR_MEANING_AMBIGUOUS\x10\x02*\x93\x01\n\x0cKeyPlacement\x12\x1d\n\x19KEY_PLACEMENT_UNSPECIFIED\x10\x00\x12\x16\n\x12KEY_PLACEMENT_NONE\x10\x01\x12\x1a\n\x16KEY_PLACEMENT_ARGUMENT\x10\x02\x12\x16\n\x12KEY_PLACEMENT_META\x10\x03\x12\x18\n\x14KEY_PLACEMENT_HEADER\x10\x04*\x84\x01\n\rExtractorKind\x12\x1e\n\x1a\x45XTRACTOR_KIND_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x45XTRACTOR_KIND_STRUCTURED\x10\x01\x12\x17\n\x13\x45XTRACTOR_KIND_TEXT\x10\x02\x12\x1b\n\x17\x45XTRACTOR_KIND_TEMPLATE\x10\x03*f\n\tTransport\x12\x19\n\x15TRANSPORT_UNSPECIFIED\x10\x00\x12\x13\n\x0fTRANSPORT_STDIO\x10\x01\x12\x12\n\x0eTRANSPORT_HTTP\x10\x02\x12\x15\n\x11TRANSPORT_BUILTIN\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'deedbook.control.v1.registry_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EFFECTCLASS']._serialized_start=1026
-  _globals['_EFFECTCLASS']._serialized_end=1174
-  _globals['_EFFECTKIND']._serialized_start=1176
-  _globals['_EFFECTKIND']._serialized_end=1262
-  _globals['_COSTCLASS']._serialized_start=1264
-  _globals['_COSTCLASS']._serialized_end=1374
-  _globals['_SUCCESSRULE']._serialized_start=1376
-  _globals['_SUCCESSRULE']._serialized_end=1467
-  _globals['_ERRORMEANING']._serialized_start=1469
-  _globals['_ERRORMEANING']._serialized_end=1569
-  _globals['_KEYPLACEMENT']._serialized_start=1572
-  _globals['_KEYPLACEMENT']._serialized_end=1719
-  _globals['_EXTRACTORKIND']._serialized_start=1722
-  _globals['_EXTRACTORKIND']._serialized_end=1854
-  _globals['_TRANSPORT']._serialized_start=1856
-  _globals['_TRANSPORT']._serialized_end=1958
+  _globals['_EFFECTCLASS']._serialized_start=1049
+  _globals['_EFFECTCLASS']._serialized_end=1197
+  _globals['_EFFECTKIND']._serialized_start=1199
+  _globals['_EFFECTKIND']._serialized_end=1285
+  _globals['_COSTCLASS']._serialized_start=1287
+  _globals['_COSTCLASS']._serialized_end=1397
+  _globals['_SUCCESSRULE']._serialized_start=1399
+  _globals['_SUCCESSRULE']._serialized_end=1490
+  _globals['_ERRORMEANING']._serialized_start=1492
+  _globals['_ERRORMEANING']._serialized_end=1592
+  _globals['_KEYPLACEMENT']._serialized_start=1595
+  _globals['_KEYPLACEMENT']._serialized_end=1742
+  _globals['_EXTRACTORKIND']._serialized_start=1745
+  _globals['_EXTRACTORKIND']._serialized_end=1877
+  _globals['_TRANSPORT']._serialized_start=1879
+  _globals['_TRANSPORT']._serialized_end=1981
   _globals['_EXTRACTOR']._serialized_start=59
   _globals['_EXTRACTOR']._serialized_end=183
   _globals['_TOOLENTRY']._serialized_start=186
-  _globals['_TOOLENTRY']._serialized_end=1023
+  _globals['_TOOLENTRY']._serialized_end=1046
 # @@protoc_insertion_point(module_scope)

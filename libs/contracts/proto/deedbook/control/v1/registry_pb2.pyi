@@ -108,7 +108,7 @@ class Extractor(_message.Message):
     def __init__(self, kind: _Optional[_Union[ExtractorKind, str]] = ..., type: _Optional[str] = ..., path: _Optional[str] = ..., pattern: _Optional[str] = ..., template: _Optional[str] = ...) -> None: ...
 
 class ToolEntry(_message.Message):
-    __slots__ = ("server", "definition", "definition_hash", "capability", "effect", "effect_class", "cost_class", "price_micros", "answer_cost_path", "target_path", "extractors", "success_rule", "is_error_means", "timeout_ms", "attempts_max", "backoff_ms", "backoff_max_ms", "key_placement", "key_name", "query_tool", "query_template", "quiet_ms", "secret_fields", "roles_allowed", "policy")
+    __slots__ = ("server", "definition", "definition_hash", "capability", "effect", "effect_class", "cost_class", "price_micros", "answer_cost_path", "target_path", "extractors", "success_rule", "is_error_means", "timeout_ms", "attempts_max", "backoff_ms", "backoff_max_ms", "key_placement", "key_name", "query_tool", "query_template", "quiet_ms", "secret_fields", "roles_allowed", "policy", "key_window_ms")
     SERVER_FIELD_NUMBER: _ClassVar[int]
     DEFINITION_FIELD_NUMBER: _ClassVar[int]
     DEFINITION_HASH_FIELD_NUMBER: _ClassVar[int]
@@ -134,6 +134,7 @@ class ToolEntry(_message.Message):
     SECRET_FIELDS_FIELD_NUMBER: _ClassVar[int]
     ROLES_ALLOWED_FIELD_NUMBER: _ClassVar[int]
     POLICY_FIELD_NUMBER: _ClassVar[int]
+    KEY_WINDOW_MS_FIELD_NUMBER: _ClassVar[int]
     server: str
     definition: str
     definition_hash: str
@@ -159,4 +160,5 @@ class ToolEntry(_message.Message):
     secret_fields: _containers.RepeatedScalarFieldContainer[str]
     roles_allowed: _containers.RepeatedScalarFieldContainer[str]
     policy: str
-    def __init__(self, server: _Optional[str] = ..., definition: _Optional[str] = ..., definition_hash: _Optional[str] = ..., capability: _Optional[str] = ..., effect: _Optional[_Union[EffectKind, str]] = ..., effect_class: _Optional[_Union[EffectClass, str]] = ..., cost_class: _Optional[_Union[CostClass, str]] = ..., price_micros: _Optional[int] = ..., answer_cost_path: _Optional[str] = ..., target_path: _Optional[str] = ..., extractors: _Optional[_Iterable[_Union[Extractor, _Mapping[str, object]]]] = ..., success_rule: _Optional[_Union[SuccessRule, str]] = ..., is_error_means: _Optional[_Union[ErrorMeaning, str]] = ..., timeout_ms: _Optional[int] = ..., attempts_max: _Optional[int] = ..., backoff_ms: _Optional[int] = ..., backoff_max_ms: _Optional[int] = ..., key_placement: _Optional[_Union[KeyPlacement, str]] = ..., key_name: _Optional[str] = ..., query_tool: _Optional[str] = ..., query_template: _Optional[str] = ..., quiet_ms: _Optional[int] = ..., secret_fields: _Optional[_Iterable[str]] = ..., roles_allowed: _Optional[_Iterable[str]] = ..., policy: _Optional[str] = ...) -> None: ...
+    key_window_ms: int
+    def __init__(self, server: _Optional[str] = ..., definition: _Optional[str] = ..., definition_hash: _Optional[str] = ..., capability: _Optional[str] = ..., effect: _Optional[_Union[EffectKind, str]] = ..., effect_class: _Optional[_Union[EffectClass, str]] = ..., cost_class: _Optional[_Union[CostClass, str]] = ..., price_micros: _Optional[int] = ..., answer_cost_path: _Optional[str] = ..., target_path: _Optional[str] = ..., extractors: _Optional[_Iterable[_Union[Extractor, _Mapping[str, object]]]] = ..., success_rule: _Optional[_Union[SuccessRule, str]] = ..., is_error_means: _Optional[_Union[ErrorMeaning, str]] = ..., timeout_ms: _Optional[int] = ..., attempts_max: _Optional[int] = ..., backoff_ms: _Optional[int] = ..., backoff_max_ms: _Optional[int] = ..., key_placement: _Optional[_Union[KeyPlacement, str]] = ..., key_name: _Optional[str] = ..., query_tool: _Optional[str] = ..., query_template: _Optional[str] = ..., quiet_ms: _Optional[int] = ..., secret_fields: _Optional[_Iterable[str]] = ..., roles_allowed: _Optional[_Iterable[str]] = ..., policy: _Optional[str] = ..., key_window_ms: _Optional[int] = ...) -> None: ...
