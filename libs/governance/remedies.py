@@ -141,6 +141,7 @@ EXECUTING: Final[Mapping[str, str]] = {
     "SECRET_UNRESOLVED": "The operator configures a secret store, or the tool takes no secret.",
     "KEY_ARGUMENT_TAKEN": "Leave out the argument that carries the key of the call.",
     "KEY_NOT_PLACEABLE": "The operator corrects where the tool takes its key (key placement in the registry).",
+    "KEY_WINDOW_OVER": "The tool may not honour the key of the first call any more. " + _RESOLVE,
     "TOOL_MISSING": "The operator looks at the server: it does not offer this tool any more.",
     "TRANSPORT_MISSING": "The operator registers the tool's server with a transport that the worker has.",
     "TIMEOUT": "No answer came in time. " + _RESOLVE,
