@@ -1,15 +1,16 @@
 """The SDK of Deedbook: what a program needs to propose actions, to follow them, and to decide about them.
 
-import asyncio
-from deedbook import Client, Intent
+>>> from deedbook import Intent, SyncClient
+>>> with SyncClient() as client:
+...     intent = Intent(tool="builtin/journal", capability="builtin.journal", arguments={"line": "paid"})
+...     print(client.wait(client.submit(intent)).succeeded_or_raise().state)
+SUCCEEDED
 
-async def main() -> None:
-    async with Client() as client:
-        submitted = await client.submit(Intent(tool="git/git_status", arguments={"repo_path": "/srv/repo"}))
-        deed = await client.wait(submitted)
-        print(deed.state, deed.cost_micros)
+`Client` is the same for programs that use asyncio. An agent proposes and waits; it never acts:
 
-asyncio.run(main())
+- `Intent`: what is to be done, on what evidence, until when. Keep it: submitted again it is the same intent.
+- `submit` makes it durable, `wait` gives the `Deed` when it has ended; `deed.code`, `.reason` and `.remedy` say why.
+- What cannot be answered raises a `DeedbookError` with `code`, `category`, `reason` and `remedy`.
 """
 
 from libs.client.client import Client
@@ -31,6 +32,7 @@ from libs.client.errors import (
 from libs.client.intents import DataSource, Evidence, Intent
 from libs.client.results import Deed, State, Submitted
 from libs.client.settings import ClientSettings
+from libs.client.sync import SyncClient
 from libs.contracts.events import CostClass, EvidenceKind
 from libs.contracts.events import FailureCategory as Category
 
@@ -56,6 +58,7 @@ __all__ = [
     "State",
     "SubmissionRejected",
     "Submitted",
+    "SyncClient",
     "TimedOut",
     "Unauthenticated",
     "Unavailable",

@@ -4,7 +4,7 @@ asked again while a part does not answer; a command is sent once, since each sen
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, TypeVar
 
 import grpc
@@ -43,7 +43,7 @@ class Caller:
                     raise
             await pause.take()
 
-    async def stream(self, method: grpc.aio.UnaryStreamMultiCallable[Any, T], request: Any) -> AsyncIterator[T]:
+    async def stream(self, method: grpc.aio.UnaryStreamMultiCallable[Any, T], request: Any) -> AsyncGenerator[T, None]:
         """The answers of one stream until it ends. Raises a DeedbookError. To be closed (`aclosing`)."""
         call = method(request, metadata=self.metadata())
         try:

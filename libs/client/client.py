@@ -1,9 +1,12 @@
-"""The client of Deedbook for Python programs: propose, watch, wait, decide."""
+"""The client of Deedbook for Python programs: propose, watch, wait, decide.
+
+What it answers is in `results.py`, what it raises in `errors.py`; `sync.py` has the same for scripts without asyncio.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,6 +21,7 @@ from libs.client.intents import LIFETIME, Intent, to_event, to_wire
 from libs.client.reading import read_deed
 from libs.client.results import Deed, Submitted
 from libs.client.settings import ClientSettings
+from libs.client.submissions import is_accepted, until_accepted
 from libs.contracts.proto.deedbook.approval.v1 import approval_pb2 as approval
 from libs.contracts.proto.deedbook.approval.v1 import approval_pb2_grpc as approval_rpc
 from libs.contracts.proto.deedbook.commands.v1 import commands_pb2 as commands
@@ -26,6 +30,7 @@ from libs.contracts.proto.deedbook.intake.v1 import intake_pb2 as intake
 from libs.contracts.proto.deedbook.intake.v1 import intake_pb2_grpc as intake_rpc
 from libs.contracts.proto.deedbook.status.v1 import status_pb2 as status
 from libs.contracts.proto.deedbook.status.v1 import status_pb2_grpc as status_rpc
+from libs.governance.digests import content_digest, read_object
 from libs.governance.identity import intent_id, submission_id
 from libs.runtime.requests import show_id
 from libs.runtime.settings import KafkaSettings, SettingsError, load
@@ -44,9 +49,17 @@ class Client:
     local system that `deed up` started. `kafka`: publish intents there instead of by gRPC; by default when
     DEED_KAFKA_BOOTSTRAP is set and no connection is given. Every method raises a `DeedbookError`.
 
-        async with Client() as client:
-            submitted = await client.submit(Intent(tool="git/git_status", arguments={"repo_path": "/srv/repo"}))
-            deed = await client.wait(submitted)
+    >>> import asyncio
+    >>> from deedbook import Client, Intent
+    >>> async def main() -> None:
+    ...     async with Client() as client:
+    ...         intent = Intent(tool="builtin/journal", capability="builtin.journal", arguments={"line": "paid"})
+    ...         submitted = await client.submit(intent)
+    ...         async for deed in client.watch(submitted):
+    ...             last = deed
+    ...         print(last.state, last.cost_micros, [ref.type for ref in last.refs])
+    >>> asyncio.run(main())
+    SUCCEEDED 1000 ['journal_line']
     """
 
     def __init__(self, connection: Connection | None = None, kafka: KafkaSettings | None = None) -> None:
@@ -82,16 +95,18 @@ class Client:
         be accepted; after Unavailable or TimedOut submit the same intent again."""
         event, sent_at = to_event(intent), datetime.now(UTC)
         if self._log:
-            token = self._token()
-            key = intent_id(_claims(token)["tenant"], intent.key)
-            lane, offset = await self._log.publish(key, event, token)
-            submission = show_id(submission_id(INTENTS, lane, offset))
-            return Submitted(show_id(key), submission, INTENTS, lane, offset, intent, sent_at)
-        request = intake.SubmitRequest(intent=to_wire(event))
-        said = await self._caller.until_answered(self._intake.Submit, request)
+            return await self._publish(self._log, intent, sent_at)
+        said = await self._caller.until_answered(self._intake.Submit, intake.SubmitRequest(intent=to_wire(event)))
         return Submitted(
-            said.intent_id, said.submission_id, said.topic, said.partition, said.offset, intent, sent_at
-        )  # fmt: skip
+            intent_id=said.intent_id,
+            submission_id=said.submission_id,
+            topic=said.topic,
+            partition=said.partition,
+            offset=said.offset,
+            intent=intent,
+            sent_at=sent_at,
+            content_digest=said.content_digest,
+        )
 
     async def retry(self, before: Submitted, intent: Intent | None = None) -> Submitted:
         """Try again what has definitely failed: the same intent, or a corrected one, under a new key and with the old
@@ -110,12 +125,15 @@ class Client:
 
     # -- asking
 
-    async def get(self, intent_id: str) -> Deed:
-        """The deed as it is now, with its timeline. Raises NotFound, also for a moment after it was submitted."""
-        said = await self._caller.until_answered(self._status.Get, status.GetRequest(intent_id=intent_id))
+    async def get(self, what: Submitted | str) -> Deed:
+        """The deed as it is now, with its timeline. `what`: an id, or what `submit` gave. Raises NotFound, also for a
+        moment after it was submitted; SubmissionRejected when intake has refused it."""
+        if isinstance(what, Submitted) and not await is_accepted(self._caller, self._status.GetSubmission, what):
+            raise NotFound("Intake has not decided about the submission yet.")
+        said = await self._caller.until_answered(self._status.Get, status.GetRequest(intent_id=_id(what)))
         return read_deed(said.intent)
 
-    async def list(self, account: str = "", page_size: int = 50) -> AsyncIterator[Deed]:
+    async def list(self, account: str = "", page_size: int = 50) -> AsyncGenerator[Deed, None]:
         """Deeds of an account (empty: of all accounts of the token, and those without one), newest first, without
         their timelines. Pages of 1 to 100 are fetched as they are needed."""
         request = status.ListRequest(account=account, page_size=page_size)
@@ -127,27 +145,21 @@ class Client:
                 return
             request.page_token = page.next_page_token
 
-    async def watch(self, what: Submitted | str, after_version: int = 0) -> AsyncIterator[Deed]:
+    async def watch(self, what: Submitted | str, after_version: int = 0) -> AsyncGenerator[Deed, None]:
         """The deed now and after each change, until it has ended. `what`: an id, or what `submit` gave: then it is also
         waited for until it is accepted. A broken stream is resumed from the last version. Raises SubmissionRejected
         when intake has refused it, Unavailable when nobody answers for a minute."""
-        patience, seen = Patience(), False
-        request = status.WatchRequest(intent_id=_id(what), after_version=after_version)
+        if isinstance(what, Submitted):
+            await until_accepted(self._caller, self._status.GetSubmission, what)
+        patience, request = Patience(), status.WatchRequest(intent_id=_id(what), after_version=after_version)
         while True:
             try:
-                async with aclosing(self._caller.stream(self._status.Watch, request)) as answers:  # type: ignore[type-var]
+                async with aclosing(self._caller.stream(self._status.Watch, request)) as answers:
                     async for answer in answers:
                         patience.answered()
-                        request.after_version, seen = answer.intent.version, True
-                        deed = read_deed(answer.intent)
-                        yield deed
-                        if deed.ended:
-                            return
-                return
-            except NotFound:
-                if isinstance(what, str) or seen:
-                    raise
-                await patience.bear(TimedOut("The submission is on the log, and intake has not answered yet."))
+                        request.after_version = answer.intent.version
+                        yield read_deed(answer.intent)
+                return  # streams end well when the deed has ended
             except DeedbookError as error:
                 await patience.bear(error)
 
@@ -158,7 +170,7 @@ class Client:
         last: Deed | None = None
         try:
             async with asyncio.timeout(limit_s):
-                async with aclosing(self.watch(what)) as deeds:  # type: ignore[type-var]
+                async with aclosing(self.watch(what)) as deeds:
                     async for last in deeds:
                         if last.ended or (until_human and last.waits_for_human):
                             return last
@@ -207,8 +219,21 @@ class Client:
         )
         return (await self._caller.once(self._approval.Vote, request)).command_id
 
-    def _token(self) -> str:
-        return self._caller.metadata()[0][1].removeprefix("Bearer ")
+    async def _publish(self, log: IntentLog, intent: Intent, sent_at: datetime) -> Submitted:
+        token = self._caller.metadata()[0][1].removeprefix("Bearer ")
+        claims, event = _claims(token), to_event(intent)
+        key = intent_id(claims["tenant"], intent.key)
+        lane, offset = await log.publish(key, event, token)
+        return Submitted(
+            intent_id=show_id(key),
+            submission_id=show_id(submission_id(INTENTS, lane, offset)),
+            topic=INTENTS,
+            partition=lane,
+            offset=offset,
+            intent=intent,
+            sent_at=sent_at,
+            content_digest=content_digest(event, read_object(event.arguments).text, claims["sub"]).hex(),
+        )
 
 
 def _log(settings: KafkaSettings) -> IntentLog:
@@ -228,6 +253,6 @@ def _claims(token: str) -> dict[str, Any]:
         claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
     except jwt.PyJWTError:
         claims = {}
-    if not isinstance(claims.get("tenant"), str):
-        raise Unauthenticated("The token names no tenant.")
+    if not all(isinstance(claims.get(name), str) for name in ("tenant", "sub")):
+        raise Unauthenticated("The token is no JWT that names a tenant and a subject.")
     return claims

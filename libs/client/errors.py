@@ -20,12 +20,14 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
-from libs.contracts.events import FailureCategory as Category
+from libs.contracts.events import FailureCategory
 from libs.governance.remedies import remedy as known
 from libs.runtime.rpc import CATEGORY_KEY, CODE_KEY
 
 if TYPE_CHECKING:
     from libs.client.results import Deed
+
+Category = FailureCategory
 
 
 class DeedbookError(Exception):
@@ -103,9 +105,9 @@ class TimedOut(Unavailable):
     code = "TIMED_OUT"
     remedy = "Ask again: the same intent or question does no harm; `deed ps` shows what runs."
 
-    def __init__(self, reason: str, deed: Deed | None = None) -> None:
+    def __init__(self, reason: str, deed: Deed | None = None, remedy: str = "") -> None:
         self.deed = deed
-        super().__init__(reason)
+        super().__init__(reason, remedy=remedy)
 
 
 BY_STATUS: dict[grpc.StatusCode, type[DeedbookError]] = {

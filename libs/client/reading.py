@@ -39,6 +39,7 @@ def read_deed(wire: pb.Intent) -> results.Deed:
         expires_at=moment(wire, "expire_time"),
         ended_at=moment(wire, "end_time"),
         attempts=wire.attempts,
+        price_micros=wire.price_micros,
         reserved_micros=wire.reserved_micros,
         cost_micros=wire.cost_micros,
         refs=tuple(results.ObjectRef(one.type, one.id) for one in wire.object_refs),

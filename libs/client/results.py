@@ -63,6 +63,8 @@ class Submitted:
     intent: Intent
     """What was submitted."""
     sent_at: datetime
+    content_digest: str
+    """SHA-256 of what was asked for and by whom, 64 hex digits: it tells a repeat from other content under its key."""
 
 
 @dataclass(frozen=True)
@@ -233,6 +235,8 @@ class Deed:
     ended_at: datetime | None
     attempts: int
     """How often the tool was dispatched."""
+    price_micros: int
+    """The most that it may cost, once it is allowed."""
     reserved_micros: int
     """Held for it now."""
     cost_micros: int
@@ -262,8 +266,8 @@ class Deed:
 
     @property
     def waits_for_human(self) -> bool:
-        """Does nothing happen before a person acts?"""
-        return self.state in (State.AWAITING_APPROVAL, State.IN_DOUBT) or bool(self.waiting and self.waiting.owner_role)
+        """Does nothing happen before a person acts? If it is to agree, `approval` says to what."""
+        return self.waiting is not None and self.waiting.owner_role != ""
 
     def succeeded_or_raise(self) -> Deed:
         """This deed if it was carried out. Raises NotSucceeded, also when it has not ended."""

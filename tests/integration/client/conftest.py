@@ -16,6 +16,8 @@ from libs.testkit import seeding
 from libs.testkit.system import System
 from tests.conftest import wait_for
 
+APPROVER = "approver"
+GUARDED = "builtin/sleep"  # a person must agree to it
 Connect = Callable[..., Connection]
 
 
@@ -34,9 +36,9 @@ def system() -> Iterator[System]:
 
 @pytest.fixture
 def caller(system: System) -> Connect:
-    """Makes the connection of somebody."""
+    """Makes the connection of somebody, by default of an agent."""
 
-    def connect(subject: str = "agent-1", roles: tuple[str, ...] = (), kind: str = "MACHINE") -> Connection:
+    def connect(subject: str = "agent-1", kind: str = "MACHINE", roles: tuple[str, ...] = ()) -> Connection:
         who = Who(subject, seeding.TENANT, kind, ("account-0",), roles)
         return Connection(system.grpc("gateway"), system.grpc("status"), lambda: mint(system.folder.keys, who))
 
@@ -45,4 +47,5 @@ def caller(system: System) -> Connect:
 
 async def _start(system: System) -> None:
     await system.start()
-    await system.seed()
+    rule = {"tools": [GUARDED], "needed": 1, "roles": [APPROVER], "within_ms": 600_000}
+    await system.seed([*seeding.standard(), seeding.policy({**seeding.POLICY, "approvals": [rule]})])

@@ -1,0 +1,94 @@
+"""Every field of an answer reaches the caller: changing any of them changes the deed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from google.protobuf.descriptor import FieldDescriptor as Field
+
+from libs.client.errors import Category, NotSucceeded
+from libs.client.reading import read_deed
+from libs.client.results import State
+from libs.contracts.proto.deedbook.status.v1 import status_pb2 as pb
+
+NOW_S = 1_800_000_000
+
+
+def fill(message: Any, number: int) -> None:
+    """Give every field, at every depth, a value that depends on the number."""
+    for field in message.DESCRIPTOR.fields:
+        if field.message_type and field.message_type.full_name == "google.protobuf.Timestamp":
+            getattr(message, field.name).FromMicroseconds(NOW_S * 1_000_000 + number)
+        elif field.message_type:
+            found = getattr(message, field.name)
+            fill(found.add() if field.is_repeated else found, number)
+        elif field.is_repeated:
+            getattr(message, field.name).append(value(field, number))
+        else:
+            setattr(message, field.name, value(field, number))
+
+
+def value(field: Any, number: int) -> Any:
+    if field.type == Field.TYPE_STRING:
+        return f"{field.name}-{number}"
+    if field.type == Field.TYPE_BOOL:
+        return number % 2 == 0
+    return 1 + number % 2 if field.type == Field.TYPE_ENUM else number
+
+
+def leaves(message: Any) -> Iterator[tuple[str, Any, Any]]:
+    """(path, message, field) of each field that is no message."""
+    for field in message.DESCRIPTOR.fields:
+        if field.message_type is None or field.message_type.full_name == "google.protobuf.Timestamp":
+            yield f"{message.DESCRIPTOR.name}.{field.name}", message, field
+        else:
+            found = getattr(message, field.name)
+            yield from leaves(found[0] if field.is_repeated else found)
+
+
+def filled(number: int = 1) -> pb.Intent:
+    wire = pb.Intent()
+    fill(wire, number)
+    return wire
+
+
+@pytest.mark.parametrize("path", [path for path, _, _ in leaves(filled())])
+def test_no_field_is_lost(path: str) -> None:
+    wire = filled()
+    before = read_deed(wire)
+    found, field = next((message, field) for at, message, field in leaves(wire) if at == path)
+    if field.message_type:
+        getattr(found, field.name).FromMicroseconds(5)
+    elif field.is_repeated:
+        getattr(found, field.name).append(value(field, 2))
+    else:
+        setattr(found, field.name, value(field, 2))
+    assert read_deed(wire) != before
+
+
+def test_moments_are_aware_and_what_is_unset_is_none() -> None:
+    deed = read_deed(filled(7))
+    assert deed.created_at == datetime(2027, 1, 15, 8, 0, 0, 7, tzinfo=UTC)
+    empty = read_deed(pb.Intent(state=pb.STATE_RUNNING))
+    assert (empty.created_at, empty.waiting, empty.money, empty.doubt, empty.category) == (None,) * 5
+    assert not empty.ended and not empty.waits_for_human
+    doubt = read_deed(pb.Intent(doubt=pb.Doubt(attempt=1))).doubt
+    assert doubt and doubt.applied is None
+
+
+def test_what_a_newer_server_says_can_be_read() -> None:
+    deed = read_deed(pb.Intent(state=99, error_category=99))  # type: ignore[arg-type]
+    assert (deed.state, deed.category) == (State.PENDING, None)
+
+
+def test_an_end_that_is_no_success_is_raised_when_asked_for() -> None:
+    wire = pb.Intent(state=pb.STATE_BLOCKED, code="FRESHNESS_STALE", reason="2 h old")
+    wire.error_category = pb.ERROR_CATEGORY_POLICY
+    with pytest.raises(NotSucceeded) as raised:
+        read_deed(wire).succeeded_or_raise()
+    error = raised.value
+    assert (error.code, error.reason, error.category) == ("FRESHNESS_STALE", "2 h old", Category.POLICY)
+    assert error.remedy.startswith("Read the source again")
