@@ -6,13 +6,14 @@ everything. What it does not mention is not allowed.
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Annotated, Self
 
 import msgspec
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from libs.contracts.events import CostClass, EffectKind
-from libs.governance.digests import JsonLimits, JsonRefused, canonical_hash, read_object
+from libs.governance.digests import JsonLimits, JsonRefused, canonical, read_object
 from libs.governance.paths import PATH
 
 POLICY_MALFORMED = "POLICY_MALFORMED"
@@ -113,7 +114,7 @@ class Policy(_Model):
 
 class PolicySnapshot(msgspec.Struct, frozen=True):
     """A policy under the hash that verdicts name. `policy` None = it could not be read, which denies. `text`: the
-    document as it was published."""
+    document as canonical JSON, whose SHA-256 the hash is."""
 
     hash: bytes
     policy: Policy | None
@@ -130,7 +131,8 @@ def read_policy(text: str) -> PolicySnapshot:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise PolicyRefused(f"{'.'.join(map(str, first['loc'])) or 'policy'}: {first['msg']}") from error
-    return PolicySnapshot(canonical_hash(document.value), policy, text)
+    whole = canonical(document.value)
+    return PolicySnapshot(sha256(whole).digest(), policy, whole.decode())
 
 
 def tool_matches(patterns: tuple[str, ...], tool: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Any
 
 import pytest
@@ -175,6 +177,7 @@ def test_what_became_of_the_last_changes_is_remembered_and_no_more() -> None:
     assert (len(view.changes), view.changes[0].seq) == (CHANGES_MAX, 3)
 
 
-def test_a_policy_keeps_the_words_that_it_was_published_in() -> None:
-    published = policy("acme")
-    assert control(published).policies["acme"].text == published.policy
+def test_a_policy_keeps_the_document_that_its_hash_names() -> None:
+    kept = control(policy("acme")).policies["acme"]
+    assert json.loads(kept.text) == json.loads(policy("acme").policy)
+    assert hashlib.sha256(kept.text.encode()).digest() == kept.hash
