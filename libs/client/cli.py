@@ -10,9 +10,12 @@ from typing import Annotated
 
 import typer
 
-from libs.client import ending
+from libs.client import ending, options
 
-COMMANDS = ("libs.client.commands.stack", "libs.client.commands.formats", "libs.client.commands.lanes")
+COMMANDS = tuple(
+    f"libs.client.commands.{name}"
+    for name in ("proposing", "asking", "deciding", "mending", "waiting", "stack", "formats", "lanes")
+)
 EXIT_CODES = "\n\n".join(("Exit codes:", *(f"{code.value}  {meaning}" for code, meaning in ending.MEANINGS.items())))
 
 
@@ -54,6 +57,7 @@ def _everywhere(
     ] = "",
 ) -> None:
     """AI agents propose; Deedbook decides, acts once, and proves it."""
+    options.act_as(as_)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from libs.stack.errors import StackError
 if TYPE_CHECKING:
     from grpc.aio import AioRpcError
 
+    from libs.client.errors import DeedbookError
+
 
 class Exit(IntEnum):
     """Exit codes of every command."""
@@ -59,10 +61,14 @@ def told() -> Iterator[None]:
     with the exit code that it means."""
     import grpc
 
+    from libs.client.errors import DeedbookError
+
     try:
         yield
     except Failed as error:
         _end(error)
+    except DeedbookError as error:
+        _end(of_client(error))
     except StackError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(Exit.REFUSED) from None
@@ -92,6 +98,24 @@ def of_call(error: AioRpcError) -> Failed:
     exit_code, remedy = meanings.get(status, (Exit.REFUSED, ""))
     reason, remedy = error.details() or "no more is known", REMEDIES.get(code, remedy)
     return Failed(code, reason, "" if remedy in reason else remedy, exit_code)
+
+
+def of_client(error: DeedbookError) -> Failed:
+    """What an error of the client means."""
+    from libs.client import errors
+
+    exits: tuple[tuple[type[DeedbookError], Exit], ...] = (
+        (errors.Misconfigured, Exit.WRONG_USE),
+        (errors.Unauthenticated, Exit.NOT_ALLOWED),
+        (errors.PermissionDenied, Exit.NOT_ALLOWED),
+        (errors.NotFound, Exit.NOT_FOUND),
+        (errors.Unavailable, Exit.AWAY),
+    )
+    exit_code = next((code for kind, code in exits if isinstance(error, kind)), Exit.REFUSED)
+    if error.code == errors.InvalidRequest.code:
+        exit_code = Exit.WRONG_USE
+    told = REMEDIES.get(error.code, error.remedy)
+    return Failed(error.code, error.reason, "" if told in error.reason else told, exit_code)
 
 
 def _end(error: Failed) -> NoReturn:

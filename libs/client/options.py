@@ -1,24 +1,59 @@
-"""What commands of `deed` are told in the same way: options, and where they call as whom."""
+"""What commands of `deed` have in common: options, where they call as whom, and answers for programs."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-import click
+import msgspec
 import typer
 
 from libs.client.connection import Connection, connect
+from libs.client.ending import told
 from libs.client.settings import ClientSettings
-from libs.runtime.settings import load
+from libs.runtime.settings import KafkaSettings, load
 
+if TYPE_CHECKING:
+    from libs.client.client import Client
+
+T = TypeVar("T")
+_WHO: ContextVar[str] = ContextVar("who", default="")
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable: one object, or one per line for streams.")]
+IntentId = Annotated[str, typer.Argument(metavar="INTENT", help="The intent's id, a UUID.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; kept on the ledger with your name.")]
 
 
 def connection() -> Connection:
     """The connection of the settings; at a local system as the person whom `deed --as NAME` names. Raises
     SettingsError."""
-    everywhere = click.get_current_context().find_root().params
-    return connect(load(ClientSettings), who=str(everywhere.get("as_") or ""))
+    return connect(load(ClientSettings), who=_WHO.get())
+
+
+def act_as(name: str) -> None:
+    """From here on, this program's calls to a local system are this person's; "" = the one who is logged in."""
+    _WHO.set(name)
+
+
+def ask(question: Callable[[Client], Awaitable[T]]) -> T:
+    """The answer to a question that needs a client. What goes wrong is told, and ends the program."""
+    from libs.client.client import Client
+
+    async def run(client: Client) -> T:
+        async with client:
+            return await question(client)
+
+    with told():
+        kafka = load(KafkaSettings) if load(ClientSettings).kafka_bootstrap else None
+        return asyncio.run(run(Client(connection(), kafka)))
+
+
+def put_json(answer: Any) -> None:
+    """One object on one line."""
+    sys.stdout.write(msgspec.json.encode(answer).decode() + "\n")
+    sys.stdout.flush()
 
 
 def examples(*lines: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -22,6 +23,10 @@ SELECT l.lane, CASE WHEN l.halted_reason IS NOT NULL THEN 'HALTED' WHEN l.token 
     coalesce(l.halted_reason, '') AS halted
 FROM {s}.lane l LEFT JOIN {s}.worker w ON w.token = l.token
 ORDER BY l.lane
+"""
+_PARKED = """
+SELECT key::text, lane, count(*)::int AS inputs, min(parked_at) AS since FROM {s}.parked GROUP BY key, lane
+ORDER BY min(parked_at), key
 """
 
 
@@ -45,6 +50,16 @@ class Lane(msgspec.Struct, frozen=True):
     halted: str
 
 
+class Parked(msgspec.Struct, frozen=True):
+    """A key that a service has set aside, with the inputs that wait for it. `since`: of the first of them."""
+
+    service: str
+    key: str
+    lane: int
+    inputs: int
+    since: datetime
+
+
 class Cleared(msgspec.Struct, frozen=True):
     """A lane of a service that may be claimed again, and what it had been halted for."""
 
@@ -60,6 +75,16 @@ async def look(dsn: str) -> list[Lane]:
         for service in await _services(connection):
             rows = await connection.fetch(_LOOK.replace("{s}", service))
             found += [Lane(service, **dict(row)) for row in rows]
+        return found
+
+
+async def parked(dsn: str) -> list[Parked]:
+    """Every key that a service with rows in this database has set aside. Raises LanesRefused: DATABASE_AWAY."""
+    async with _connected(dsn) as connection:
+        found = []
+        for service in await _services(connection):
+            rows = await connection.fetch(_PARKED.replace("{s}", service))
+            found += [Parked(service, **dict(row)) for row in rows]
         return found
 
 

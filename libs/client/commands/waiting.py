@@ -1,0 +1,94 @@
+"""deed stuck: everything that waits, whose turn it is, and until when."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import aclosing
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from libs.client.options import Json, ask, examples, put_json
+from libs.stack.errors import StackError
+from libs.stack.folders import Folder, home
+from libs.stack.where import databases_of
+
+if TYPE_CHECKING:
+    from libs.client.client import Client
+    from libs.client.rendering.waiting import Stuck
+    from libs.ledger.lanes import Lane, Parked
+
+PAGE = 100
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command(epilog=examples("deed stuck", "deed stuck --human", "deed stuck --json | jq .who"))(stuck)
+
+
+def stuck(
+    human: Annotated[bool, typer.Option("--human", help="Only what waits for a person.")] = False,
+    search: Annotated[int, typer.Option(min=1, help="How many of the newest are looked through at most.")] = 10_000,
+    json: Json = False,
+) -> None:
+    """Everything of your tenant that waits, whose turn it is and until when; the longest wait first.
+
+    Where the rows are at hand (a local system, or DEED_DATABASE_URL) also lanes that were halted, and keys that a
+    service has set aside, of any tenant."""
+    from libs.client.rendering.page import put
+    from libs.client.rendering.waiting import page
+
+    waiting, complete = ask(lambda client: _waiting(client, search))
+    waiting = [one for one in waiting if one.who or not human]
+    halted, parked = _at_hand()
+    if json:
+        for answer in (*waiting, *halted, *parked):
+            put_json(answer)
+    elif waiting or halted or parked:
+        put(page(waiting, halted, parked, datetime.now(UTC)))
+    else:
+        typer.echo("Nothing waits.", err=True)
+    if not complete:
+        typer.echo("There may be more: raise --search.", err=True)
+
+
+async def _waiting(client: Client, search: int) -> tuple[list[Stuck], bool]:
+    """What has not ended, the oldest first, and whether all was looked through."""
+    from libs.client.rendering.waiting import of_deed
+
+    found: list[Stuck] = []
+    looked = 0
+    async with aclosing(client.list("", min(PAGE, search))) as deeds:  # type: ignore[type-var]
+        async for deed in deeds:
+            if looked == search:
+                return found[::-1], False
+            looked += 1
+            if not deed.ended:
+                found.append(of_deed(deed))
+    return found[::-1], True
+
+
+def _at_hand() -> tuple[list[Lane], list[Parked]]:
+    """Halted lanes and parked keys, where the rows can be read; nothing where they cannot."""
+    from libs.ledger import lanes
+
+    async def look(dsns: list[str]) -> tuple[list[Lane], list[Parked]]:
+        rows = [lane for dsn in dsns for lane in await lanes.look(dsn) if lane.halted]
+        return rows, [key for dsn in dsns for key in await lanes.parked(dsn)]
+
+    if given := os.environ.get("DEED_DATABASE_URL"):
+        dsns = [given]
+    elif os.environ.get("DEED_STATUS"):
+        return [], []
+    else:
+        try:
+            dsns = databases_of(Folder(home()))
+        except StackError:
+            return [], []
+    try:
+        return asyncio.run(look(dsns))
+    except lanes.LanesRefused as error:
+        typer.echo(f"{error.code}: {error}", err=True)
+        return [], []
