@@ -51,14 +51,14 @@ class Witness:
 async def check(stage: Stage) -> Checked:
     """Read the whole ledger back: chains, one outcome per deed, the books against the tables, commits against git."""
     witness = Witness()
-    report = await verify_ledger(stage.kafka, stage.plan.lanes, witness.take)
+    report = await verify_ledger(stage.system.kafka, stage.system.plan.lanes, witness.take)
     chains = sum(1 for partition in report.partitions if partition.events)
-    books = audit(witness.money, stage.plan.lanes)
+    books = audit(witness.money, stage.system.plan.lanes)
     found = Checked(report.events, chains, sum(isinstance(fact.body, BudgetReserved) for fact in witness.money))
     found.outcomes = Counter(str(body.status) for body in witness.outcomes.values())
     found.problems = report.broken + witness.twice + [f"{fault.code}: {fault.text}" for fault in books.faults]
     tables: dict[str, tuple[int, int]] = {}
-    for (scope, _), (_, _, pending, posted) in (await scope_rows(stage.database_url)).items():
+    for (scope, _), (_, _, pending, posted) in (await scope_rows(stage.system.database_url)).items():
         before = tables.get(scope, (0, 0))
         tables[scope] = before[0] + pending, before[1] + posted
     found.spent_micros = max((totals.posted_micros for totals in books.scopes.values()), default=0)

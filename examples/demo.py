@@ -28,10 +28,10 @@ async def main() -> int:
     screen = Screen()
     screen.say("Starting a real Kafka, a real PostgreSQL and all services ...")
     async with stage() as at:
-        screen.say(f"ready after {screen.seconds:.1f} s: {', '.join(line.name for line in at.report.lines)}")
+        screen.say(f"ready after {screen.seconds:.1f} s: {', '.join(line.name for line in at.system.report.lines)}")
         async with (
-            grpc.aio.insecure_channel(at.grpc("gateway")) as gateway,
-            grpc.aio.insecure_channel(at.grpc("status")) as questions,
+            grpc.aio.insecure_channel(at.system.grpc("gateway")) as gateway,
+            grpc.aio.insecure_channel(at.system.grpc("status")) as questions,
         ):
             await Story(at, screen, gateway, questions).tell()
         screen.scene("The books")

@@ -1,5 +1,5 @@
-"""What the demo plays on: a real git repository, the operator's file with the real git server in it, and a whole system
-in a folder of its own, which is stopped at the end whatever happens."""
+"""What the demo plays on: a whole system, a real git repository, and the operator's file with the real git server in
+it."""
 
 from __future__ import annotations
 
@@ -13,21 +13,10 @@ from pathlib import Path
 
 import psutil
 
+from examples.running import Running, fresh, running
 from examples.servers import ensure
-from libs.runtime.devkeys import Who, mint
-from libs.runtime.settings import KafkaSettings, load
-from libs.stack import background
-from libs.stack.databases import with_database
-from libs.stack.errors import Busy, StackError
-from libs.stack.folders import Folder, home, is_held
-from libs.stack.report import Report
-from libs.stack.scratch import erase
-from libs.stack.shapes import Plan
-from libs.stack.stack import Endpoints, Stack
-from libs.stack.supervisor import Supervisor
+from libs.stack.errors import StackError
 
-KEPT = ("DEED_CACHE",)
-READY_S = 90.0
 POLL_S = 0.02
 OWN_GIT = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null"}  # whatever this machine's git is told
 HOOK = """#!/bin/sh
@@ -40,31 +29,8 @@ if [ -e .git/slow ]; then echo "$PPID" > .git/committing; mv .git/committing .gi
 class Stage:
     """A running system and the repository that its tools work on."""
 
-    folder: Folder
-    plan: Plan
-    report: Report
-    ends: Endpoints
+    system: Running
     repository: Path
-
-    @property
-    def kafka(self) -> KafkaSettings:
-        return load(KafkaSettings, kafka_bootstrap=self.ends.kafka_bootstrap, lanes=self.plan.lanes)
-
-    @property
-    def database_url(self) -> str:
-        return with_database(self.ends.postgres_dsn, "deedbook")
-
-    @property
-    def servers_file(self) -> str:
-        return str(self.folder.root / "servers.toml")
-
-    def grpc(self, name: str) -> str:
-        """Address of a process that speaks gRPC."""
-        port = next(line.ports["grpc"] for line in self.report.lines if line.name == name)
-        return f"127.0.0.1:{port}"
-
-    def token(self, who: Who) -> str:
-        return mint(self.folder.keys, who)
 
     def git(self, *words: str) -> str:
         """What git itself says."""
@@ -84,7 +50,7 @@ class Stage:
         mark = self.repository / ".git" / "in-hook"
         await until(mark.exists, "the hook of the repository did not run")
         pid = psutil.Process(int(mark.read_text())).ppid()
-        name = next((line.name for line in self.report.lines if line.pid == pid), "")
+        name = next((line.name for line in self.system.report.lines if line.pid == pid), "")
         if not name:
             raise StackError(f"process {pid}, which calls the git server, is none of ours")
         return name, pid
@@ -101,48 +67,12 @@ async def until(holds: Callable[[], bool], otherwise: str, seconds: float = 20.0
 
 @asynccontextmanager
 async def stage() -> AsyncIterator[Stage]:
-    """Everything fresh, in `.deedbook/demo`; at the end everything is stopped. The folder stays until the next time."""
-    folder = Folder(home() / "demo")
-    for name in [name for name in os.environ if name.startswith("DEED_") and name not in KEPT]:
-        del os.environ[name]  # the demo is the same everywhere
-    if is_held(folder.lock):
-        raise Busy(f"A demo already runs in {folder.root}.")
-    await asyncio.to_thread(background.end, folder)
-    erase(folder.root)
-    folder.create()
+    """Everything fresh, in `.deedbook/demo`."""
+    folder = await asyncio.to_thread(fresh, "demo")
     repository = _repository(folder.root / "repository")
     programs = await asyncio.to_thread(ensure)
-    (folder.root / "servers.toml").write_text(_profile(programs, repository))
-    stack, plan = Stack(folder.root), Plan()
-    supervisor = Supervisor(plan, stack)
-    running = asyncio.create_task(supervisor.run())
-    try:
-        found = Stage(folder, plan, await _ready(supervisor, running, folder.logs), _ends(stack), repository)
-        supervisor.on_change = lambda report: setattr(found, "report", report)
-        yield found
-    finally:
-        supervisor.stopping.set()
-        await asyncio.wait((running,))
-
-
-async def _ready(supervisor: Supervisor, running: asyncio.Task[None], logs: Path) -> Report:
-    ready: asyncio.Future[Report] = asyncio.get_running_loop().create_future()
-
-    def look(report: Report) -> None:
-        if report.phase == "ready" and not ready.done():
-            ready.set_result(report)
-
-    supervisor.on_change = look
-    await asyncio.wait((ready, running), timeout=READY_S, return_when=asyncio.FIRST_COMPLETED)
-    if ready.done():
-        return ready.result()
-    if running.done():
-        running.result()
-    raise StackError(f"the system was not ready after {READY_S:.0f} s: see {logs}")
-
-
-def _ends(stack: Stack) -> Endpoints:
-    return Endpoints(stack.kafka.bootstrap, stack.postgres.dsn)
+    async with running(folder, _profile(programs, repository)) as system:
+        yield Stage(system, repository)
 
 
 def _repository(folder: Path) -> Path:
@@ -162,7 +92,7 @@ def _repository(folder: Path) -> Path:
 
 
 def _profile(programs: Path, repository: Path) -> str:
-    """The operator's file: the one place where a command line may stand."""
+    """The operator's file."""
     env = ", ".join(f'{name} = "{value}"' for name, value in OWN_GIT.items())
     return (
         "[servers.git]\n"

@@ -43,10 +43,10 @@ class Story:
 
     def __init__(self, at: Stage, screen: Screen, gateway: grpc.aio.Channel, questions: grpc.aio.Channel) -> None:
         self.at, self.screen = at, screen
-        self.agent = Agent(gateway, questions, at.token(AGENT))
-        self.operator = Operator(gateway, at.token(OPERATOR))
-        self.approver = Person(gateway, at.token(APPROVER))
-        self.resolver = Person(gateway, at.token(RESOLVER))
+        self.agent = Agent(gateway, questions, at.system.token(AGENT))
+        self.operator = Operator(gateway, at.system.token(OPERATOR))
+        self.approver = Person(gateway, at.system.token(APPROVER))
+        self.resolver = Person(gateway, at.system.token(RESOLVER))
         self._channels = gateway, questions
         self._keys = 0
 
@@ -67,7 +67,7 @@ class Story:
 
     async def set_up(self) -> None:
         """An operator looks at what the server offers and says what may be used, and how."""
-        profile = load_profiles(self.at.servers_file)["git"]
+        profile = load_profiles(self.at.system.servers_file)["git"]
         offered = await discover(profile, ANSWER_BYTES_MAX, DISCOVER_MS)
         await self.operator.set_up({definition.name: definition.json for definition in offered})
         self.screen.say(f"{OPERATOR.subject} has looked at {len(offered)} tools of mcp-server-git and registered four,")
@@ -150,7 +150,7 @@ class Story:
 
     async def forged(self) -> None:
         self.screen.scene("A forged token: somebody else's signature under the agent's name")
-        stranger = self.at.folder.root / "stranger"
+        stranger = self.at.system.folder.root / "stranger"
         devkeys.ensure(stranger)
         thief = Agent(*self._channels, devkeys.mint(stranger, AGENT))
         proposal = self.new("git_commit", {"message": "Pay me"})

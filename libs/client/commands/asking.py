@@ -136,7 +136,7 @@ async def _listed(
     """The deeds, and whether all were looked at. `bounds`: how many to find, how many to look through."""
     (limit, search), looked = bounds, 0
     found: list[Deed] = []
-    async with aclosing(client.list(account, min(PAGE, limit if not wanted else PAGE))) as deeds:  # type: ignore[type-var]
+    async with aclosing(client.list(account, min(PAGE, limit if not wanted else PAGE))) as deeds:
         async for deed in deeds:
             if looked == search or len(found) == limit:
                 return found, False

@@ -60,7 +60,7 @@ async def _waiting(client: Client, search: int) -> tuple[list[Stuck], bool]:
 
     found: list[Stuck] = []
     looked = 0
-    async with aclosing(client.list("", min(PAGE, search))) as deeds:  # type: ignore[type-var]
+    async with aclosing(client.list("", min(PAGE, search))) as deeds:
         async for deed in deeds:
             if looked == search:
                 return found[::-1], False
