@@ -14,7 +14,10 @@ from libs.client import ending, options
 
 COMMANDS = tuple(
     f"libs.client.commands.{name}"
-    for name in ("proposing", "asking", "deciding", "mending", "waiting", "stack", "formats", "lanes")
+    for name in (
+        *("proposing", "asking", "deciding", "mending", "waiting"),
+        *("switches", "stack", "formats", "lanes"),
+    )
 )
 EXIT_CODES = "\n\n".join(("Exit codes:", *(f"{code.value}  {meaning}" for code, meaning in ending.MEANINGS.items())))
 
