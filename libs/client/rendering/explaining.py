@@ -53,7 +53,7 @@ def explained(given: Explanation, deed: Deed, now: datetime) -> Page:
     if not deed.ended:
         rows.append(("until", until(given.until, now)))
     for code, reason, target, _ in given.reasons:
-        rows.append(("why", f"{code}: {reason}{f' ({target})' if target else ''}"))
+        rows.append(("why", f"{code}: {reason}{f' ({target})' if target and target not in reason else ''}"))
     remedies = dict.fromkeys(told for *_, told in given.reasons if told)
     rows += [("to do", Words(told, "bold")) for told in remedies]
     rows += [("next", step) for step in given.next]

@@ -1,0 +1,311 @@
+"""The program `deed` as agents' developers and people who decide use it, on a local system that it started itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from typer.testing import CliRunner
+
+from libs.client.cli import build
+from libs.contracts.events import BudgetKind, RegisterTool
+from libs.runtime.settings import KafkaSettings, load
+from libs.stack.folders import home
+from libs.stack.scratch import scratch
+from libs.testkit import seeding
+from tests.conftest import wait_for
+
+pytestmark = pytest.mark.integration
+LANES = 4
+DEED = (sys.executable, "-m", "libs.client.cli")
+READ = ("--capability", "builtin.journal", "--account", "main", "--source", "crm")
+GUARDED = ("builtin/sleep", "ms=20", "--capability", "builtin.sleep", "--account", "main", "--source", "crm")
+SLOW = ("builtin/sleep", "ms=3000", "--capability", "builtin.sleep", "--account", "main", "--source", "crm")
+POLICY = seeding.POLICY | {
+    "approvals": [{"tools": ["builtin/sleep"], "needed": 1, "roles": ["approver"], "within_ms": 600_000}],
+    "fields": [{"tools": ["builtin/journal"], "deny": ["salary"]}],
+}
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the program said, and how it ended."""
+
+    out: str
+    err: str
+    exit_code: int
+
+    @property
+    def lines(self) -> list[str]:
+        return self.out.splitlines()
+
+    @property
+    def object(self) -> dict[str, Any]:
+        """The one object of `--json`."""
+        found: dict[str, Any] = json.loads(self.out)
+        return found
+
+
+@dataclass(frozen=True)
+class Program:
+    """`deed`, at a local system of its own."""
+
+    env: dict[str, str]
+
+    def __call__(self, *words: str, given: str = "", **more: str) -> Said:
+        """What it says in a pipe, with this input. Inside of this process, which saves a second each time."""
+        done = CliRunner().invoke(build(), words, given, env={**self.env, **more})
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return Said(done.stdout, done.stderr, done.exit_code)
+
+    def alone(self, *words: str) -> Said:
+        """The same as a process of its own."""
+        done = subprocess.run([*DEED, *words], env=self.env, capture_output=True, text=True, check=False, timeout=120)
+        return Said(done.stdout, done.stderr, done.returncode)
+
+    def typed(self, keys: bytes, *words: str) -> tuple[str, int]:
+        """What is on the terminal when somebody types these keys, and the exit code."""
+        ours, theirs = pty.openpty()
+        running = subprocess.Popen([*DEED, *words], stdin=theirs, stdout=theirs, stderr=theirs, env=self.env)
+        os.close(theirs)
+        os.write(ours, keys)
+        shown = b""
+        with suppress(OSError):  # nobody has the terminal any more
+            while piece := os.read(ours, 65_536):
+                shown += piece
+        os.close(ours)
+        return shown.decode(), running.wait(60)
+
+
+@pytest.fixture(scope="module")
+def deed() -> Iterator[Program]:
+    """The program, with a local system that it started."""
+    with scratch(home() / "tests") as root:
+        env = {name: value for name, value in os.environ.items() if not name.startswith("DEED_")}
+        program = Program(env | {"DEED_HOME": str(root), "COLUMNS": "200", "TERM": "xterm-256color"})
+        up = program.alone("up", "--workers", "1", "--lanes", str(LANES))
+        assert up.exit_code == 0, up.err
+        try:
+            lines = program("ps", "--json").object["lines"]
+            port = next(line["ports"]["kafka"] for line in lines if line["name"] == "kafka")
+            wait_for(seeding.publish(load(KafkaSettings, kafka_bootstrap=f"127.0.0.1:{port}", lanes=LANES), seeds()))
+            yield program
+        finally:
+            program.alone("down")
+
+
+def seeds() -> list[Any]:
+    """The built-in tools, of which `sleep` is given up after 300 ms, a budget, and who must be asked."""
+    usual = [one for one in seeding.standard(hard_micros=1_000_000, accounts=0) if not is_sleep(one)][:-1]
+    entry = msgspec.structs.replace(seeding.builtin_tool("sleep"), timeout_ms=300)
+    sleep = [msgspec.structs.replace(one, entry=entry) for one in seeding.standard() if is_sleep(one)]
+    return [*usual, *sleep, seeding.budget(BudgetKind.ACCOUNT, "acme/main", 100_000), seeding.policy(POLICY)]
+
+
+def is_sleep(command: Any) -> bool:
+    return isinstance(command, RegisterTool) and command.tool == "builtin/sleep"
+
+
+def asked(deed: Program, *words: str) -> str:
+    """An intent that waits for a person; its id."""
+    said = deed("--as", "agent-7", "submit", *(words or GUARDED), "--wait")
+    assert said.exit_code == 7, said
+    return said.lines[0]
+
+
+def in_an_hour() -> str:
+    return (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+
+
+@pytest.mark.requirement("G4")
+def test_an_intent_is_submitted_followed_and_told_in_full(deed: Program) -> None:
+    said = deed.alone("--as", "agent-7", "submit", "builtin/journal", "n=1", *READ, "--wait")
+    assert said.exit_code == 0, said
+    intent, *steps, last = said.lines
+    assert [line.split()[3] for line in steps] == [
+        "IntentAccepted", "IntentAllowed", "BudgetReserved", "ExecutionDispatched", "ExecutionSucceeded",
+        "BudgetSettled", "OutcomeRecorded",
+    ]  # fmt: skip
+    assert last == "SUCCEEDED  1,000 micros set aside, 1,000 micros spent"
+    assert deed("get", intent).lines[0] == f"{intent}  SUCCEEDED"
+    whole = deed("show", intent).out
+    for part in ("Time in each stage", "What was decided", "What the validators said", "Calls of the tool"):
+        assert f"\n\n{part}\n" in whole
+    found = deed("show", intent, "--json").object
+    assert (found["state"], found["requester"], found["cost_micros"]) == ("SUCCEEDED", "agent-7", 1_000)
+    assert found["refs"][0]["type"] == "journal_line"
+    assert deed("explain", intent).lines[0].startswith(f"{intent} is SUCCEEDED: it was carried out and made")
+    watched = deed("watch", intent, "--json")
+    assert (json.loads(watched.lines[-1])["state"], watched.exit_code) == ("SUCCEEDED", 0)
+
+
+def test_a_document_is_read_from_a_file_or_the_input_and_repeated_is_the_same_intent(
+    deed: Program, tmp_path: Path
+) -> None:
+    document: dict[str, Any] = {
+        "tool": "builtin/journal", "arguments": {"n": 2}, "key": "document-1", "account": "main",
+        "capability": "builtin.journal", "expires_at": in_an_hour(),
+    }  # fmt: skip
+    file = tmp_path / "intent.json"
+    file.write_text(json.dumps(document))
+    first = deed("submit", str(file), "--wait", "--json").object
+    again = deed("submit", "-", "--wait", "--json", given=json.dumps(document)).object
+    assert first["state"] == again["state"] == "SUCCEEDED"
+    assert first["intent_id"] == again["intent_id"]
+    other = deed("submit", str(file), "n=3", "--wait")
+    assert (other.exit_code, other.err.partition(":")[0]) == (1, "KEY_REUSED"), other
+    assert "Use a new idempotency key for other content." in other.err
+    late = deed("submit", str(file), "--key", "document-2", "--expires", "2099-01-01T00:00:00Z")
+    assert (late.exit_code, late.err.partition(":")[0]) == (1, "EXPIRY_TOO_FAR"), late
+
+
+@pytest.mark.requirement("B7")
+@pytest.mark.requirement("G4")
+def test_what_was_blocked_says_all_that_stands_against_it_and_what_to_do(deed: Program) -> None:
+    said = deed("submit", "builtin/journal", "salary=1", "--capability", "other", "--account", "main", "--wait")
+    assert said.exit_code == 1
+    intent = said.lines[0]
+    found = deed("explain", intent, "--json").object
+    codes = [reason[0] for reason in found["reasons"]]
+    assert (found["state"], codes) == ("BLOCKED", ["CAPABILITY_MISMATCH", "FIELD_DENIED"])
+    told = deed("explain", intent).out
+    assert "FIELD_DENIED: the policy denies the field salary\n" in told
+    assert "Leave out the field that the finding names, or have the policy changed." in told
+
+
+@pytest.mark.requirement("E1")
+@pytest.mark.requirement("E2")
+def test_people_agree_to_exactly_what_they_saw(deed: Program) -> None:
+    intent = asked(deed, *GUARDED, "password=geheim")
+    mine = deed("--as", "agent-7", "approve", intent, "--yes")
+    assert (mine.exit_code, mine.err.partition(":")[0]) == (4, "SELF_APPROVAL")
+    assert deed("--as", "ann", "approve", intent).exit_code == 2, "in a script nobody can be asked"
+    other = deed("--as", "ann", "approve", intent, "--yes", "--digest", "00" * 32)
+    assert (other.exit_code, other.err.partition(":")[0]) == (1, "DIGEST_MISMATCH")
+    digest = deed("get", intent, "--json").object["approval"]["action_digest"]
+    said = deed("--as", "ann", "approve", intent, "--yes", "--digest", digest, "--reason", "as agreed")
+    assert said.exit_code == 0, said
+    assert f"digest    {digest}" in said.lines
+    assert '    "password": "[redacted]"' in said.lines
+    assert "geheim" not in said.out
+    assert said.lines[-1].startswith("Approved. The intent is ")
+    assert deed("watch", intent).exit_code == 0
+    assert deed("--as", "ann", "deny", intent, "--yes").err.startswith("NOT_ASKED: nobody is asked about it")
+
+
+def test_a_person_at_a_terminal_is_asked_back(deed: Program) -> None:
+    intent = asked(deed)
+    shown, exit_code = deed.typed(b"n\n", "--as", "ann", "approve", intent)
+    assert "Agree to exactly this? [y/N]" in shown
+    assert ("NOT_CONFIRMED: nothing was sent" in shown, exit_code) == (True, 1)
+    assert deed("get", intent, "--json").object["approval"]["ballots"] == []
+    shown, exit_code = deed.typed(b"y\n", "--as", "ann", "deny", intent, "--reason", "not today")
+    assert "\x1b[" in shown, "a terminal gets colours"
+    assert ("Refused." in shown, exit_code) == (True, 0)
+    found = deed("get", intent, "--json").object
+    assert (found["code"], found["reason"]) == ("DENIED", "not today")
+
+
+def test_an_approval_is_withdrawn_or_the_intent_cancelled_only_in_time(deed: Program) -> None:
+    intent = asked(deed)
+    early = deed("--as", "ann", "withdraw", intent)
+    assert (early.exit_code, early.err.partition(":")[0]) == (1, "NOT_GRANTED")
+    said = deed("--as", "agent-7", "cancel", intent, "--reason", "the customer called", "--json")
+    assert (said.exit_code, said.object["events"][0]["event"]) == (0, "CancelRequested"), said
+    assert deed("watch", intent).exit_code == 1
+    found = deed("get", intent, "--json").object
+    assert (found["state"], found["reason"]) == ("CANCELLED", "the customer called")
+    late = deed("cancel", intent)
+    assert (late.exit_code, late.err.partition(":")[0]) == (1, "ALREADY_ENDED")
+
+
+@pytest.mark.requirement("F5")
+def test_a_doubt_is_seen_explained_and_resolved_on_evidence(deed: Program) -> None:
+    intent = asked(deed, *SLOW)
+    assert deed("--as", "ann", "approve", intent, "--yes").exit_code == 0
+    seen = deed("--as", "agent-7", "get", intent)
+    for _ in range(50):
+        if "IN_DOUBT" in seen.lines[0]:
+            break
+        seen = deed("get", intent)
+    assert "IN_DOUBT" in seen.lines[0], seen
+    waiting = [one for one in map(json.loads, deed("stuck", "--human", "--json").lines) if one["intent_id"] == intent]
+    assert (waiting[0]["who"], waiting[0]["state"]) == ("resolver", "IN_DOUBT")
+    told = deed("explain", intent).out
+    assert f"deed resolve {intent} --applied --evidence TEXT --reason TEXT" in told
+    quiet = deed("resolve", intent, "--not-applied", "--evidence", "nothing there", "--reason", "looked")
+    assert (quiet.exit_code, quiet.err.partition(":")[0]) == (1, "QUIET_PERIOD")
+    nothing = deed("retry", intent, "-", given='{"tool":"builtin/sleep"}')
+    assert (nothing.exit_code, nothing.err.partition(":")[0]) == (6, "IN_DOUBT")
+    said = deed("resolve", intent, "--applied", "--evidence", "a line in the journal", "--reason", "looked", "--json")
+    assert (said.exit_code, said.object["events"][0]["event"]) == (0, "ExecutionResolved"), said
+    assert "a line in the journal (looked)" in deed("show", intent).out
+
+
+def test_what_definitely_did_not_happen_is_retried_once(deed: Program, tmp_path: Path) -> None:
+    file = tmp_path / "intent.json"
+    document = {"tool": "builtin/journal", "account": "main", "capability": "wrong"}
+    file.write_text(json.dumps(document))
+    before = deed("submit", str(file), "--wait", "--json").object["intent_id"]
+    file.write_text(json.dumps({**document, "capability": "builtin.journal", "expires_at": in_an_hour()}))
+    first = deed("retry", before, str(file), "--wait", "--json")
+    again = deed("retry", before, str(file), "--wait", "--json")
+    assert (first.object["state"], first.exit_code) == ("SUCCEEDED", 0)
+    assert first.object["intent_id"] == again.object["intent_id"] != before
+    done = deed("retry", first.object["intent_id"], str(file))
+    assert (done.exit_code, done.err.partition(":")[0]) == (1, "ALREADY_DONE")
+
+
+def test_lists_are_filtered_bounded_and_one_object_per_line_for_programs(deed: Program) -> None:
+    said = deed("list", "--state", "succeeded", "--limit", "2", "--json")
+    assert [json.loads(line)["state"] for line in said.lines] == ["SUCCEEDED", "SUCCEEDED"]
+    assert "There may be more" in said.err
+    table = deed("list", "--account", "main").lines
+    assert table[0].split()[:3] == ["INTENT", "STATE", "TOOL"]
+    assert len(table) > 2
+    assert deed("list", "--state", "REFUSED").err == "There are none.\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "env", "exit_code", "code"),
+    [
+        (("get", "0b8d1d1e-0000-5000-8000-000000000000"), {}, 3, "NOT_FOUND"),
+        (("get", "no-id"), {}, 2, "BAD_REQUEST"),
+        (("list", "--state", "LOST"), {}, 2, "STATE_UNKNOWN"),
+        (("list", "--account", "not-mine"), {}, 4, "ACCOUNT_DENIED"),
+        (("list",), {"DEED_TOKEN": "forged"}, 4, "UNAUTHENTICATED"),
+        (("list",), {"DEED_STATUS": "127.0.0.1:9", "DEED_TOKEN": "x", "DEED_CALL_TIMEOUT_MS": "300"}, 5, ""),
+        (("list",), {"DEED_CALL_TIMEOUT_MS": "soon"}, 2, "SETTING_WRONG"),
+        (("submit", "builtin/journal", "nonsense"), {}, 2, "FIELD_INVALID"),
+        (("submit", "missing.json"), {}, 2, "FILE_UNREADABLE"),
+        (("unpark", "0b8d1d1e-0000-5000-8000-000000000000", "--reason", "x"), {}, 3, "NOT_FOUND"),
+    ],
+)
+def test_what_goes_wrong_has_a_code_a_reason_and_an_exit_code(
+    deed: Program, words: tuple[str, ...], env: dict[str, str], exit_code: int, code: str
+) -> None:
+    said = deed(*words, **env)
+    assert said.exit_code == exit_code, said
+    assert said.err.startswith(f"{code}: " if code else ""), said
+    assert said.out == ""
+
+
+def test_the_help_lists_exit_codes_and_every_command_has_an_example(deed: Program) -> None:
+    said = deed("--help").out
+    assert "6  in doubt: nobody knows whether it happened" in said
+    for name in ("submit", "retry", "get", "list", "watch", "show", "explain", "approve", "deny", "withdraw", "cancel",
+                 "resolve", "unpark", "stuck"):  # fmt: skip
+        assert f" {name} " in said
+        assert f" deed {name}" in deed(name, "--help").out or f"deed --as ann {name}" in deed(name, "--help").out
