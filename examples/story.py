@@ -29,8 +29,8 @@ from examples.tools import SANDBOX
 from libs.contracts.proto.deedbook.status.v1 import status_pb2 as status
 from libs.runtime import devkeys
 from libs.stack.errors import StackError
-from services.execution.adapters.connection import discover
 from services.execution.adapters.profiles import load_profiles
+from services.execution.adapters.warm import discover
 
 HOURS = 3600
 ANSWER_BYTES_MAX = 1 << 20

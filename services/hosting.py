@@ -9,13 +9,17 @@ from libs.governance.control import ControlView
 from libs.governance.tokens import TokenVerifier
 from libs.runtime.hosting import Given, host
 from libs.runtime.keyset import KeySource
+from libs.runtime.outbound import CommandLog, KafkaOutbound
 from libs.runtime.process import Process
-from libs.runtime.settings import AuthSettings, load
+from libs.runtime.settings import AuthSettings, KafkaSettings, load
 from services.execution.adapters.routing import Adapters, build_adapters
+from services.execution.changes import Changes, Give
 from services.execution.effects import Effects
 from services.execution.settings import ToolSettings
 from services.intake.decider import IntakeWorld
 from services.table import TABLE
+
+REPORT_TIMEOUT_MS = 10_000
 
 
 class _World(dict[str, Any]):
@@ -36,17 +40,25 @@ async def host_deciders(process: Process, names: Sequence[str]) -> None:
     """Host these services until the process is told to stop."""
     keys = KeySource(load(AuthSettings)) if "intake" in names else None
     adapters = build_adapters(load(ToolSettings)) if "execution" in names else None
+    kafka = load(KafkaSettings)
+    reports = KafkaOutbound(kafka, f"{process.name}/reports", REPORT_TIMEOUT_MS)  # connects with the first report
     if keys is not None:
         await keys.start()
     try:
-        given = Given(effects=_effects(process, adapters) if adapters is not None else None, world=_World(keys))
-        await host(process, [TABLE[name] for name in names], given)
+        give = CommandLog(reports, kafka.lanes).give_control
+        effects = _effects(process, adapters, give) if adapters is not None else None
+        await host(process, [TABLE[name] for name in names], Given(effects=effects, world=_World(keys)))
     finally:
         if keys is not None:
             await keys.stop()
         if adapters is not None:
             await adapters.close()
+        await reports.stop()
 
 
-def _effects(process: Process, adapters: Adapters) -> Callable[[Callable[[], ControlView]], Effects]:
-    return lambda view: Effects(adapters, view, process.metrics)
+def _effects(process: Process, adapters: Adapters, give: Give) -> Callable[[Callable[[], ControlView]], Effects]:
+    def build(view: Callable[[], ControlView]) -> Effects:
+        adapters.watch(Changes(give, view, process.metrics).offered)
+        return Effects(adapters, view, process.metrics)
+
+    return build

@@ -60,12 +60,14 @@ class Switch(msgspec.Struct, frozen=True):
 
 
 class Tool(msgspec.Struct, frozen=True):
-    """A registered tool. `quarantined` "" = usable, else the code of why not."""
+    """A registered tool. `quarantined` "" = usable, else the code of why not; then `observed_hash` is that of the
+    definition that its server offered, if it was looked at."""
 
     id: str
     entry: ToolEntry
     seq: int
     quarantined: str = ""
+    observed_hash: bytes | None = None
 
 
 class Server(msgspec.Struct, frozen=True):
@@ -211,7 +213,8 @@ def _tool_quarantined(view: ControlView, fact: Fact, body: ToolQuarantined) -> d
     tool = view.tools.get(body.tool)
     if tool is None:
         return {}
-    tool = msgspec.structs.replace(tool, quarantined=body.code or "BY_HAND", seq=fact.envelope.seq)
+    code, seq = body.code or "BY_HAND", fact.envelope.seq
+    tool = msgspec.structs.replace(tool, quarantined=code, observed_hash=body.observed_hash, seq=seq)
     return {"tools": _with(view.tools, body.tool, tool)}
 
 

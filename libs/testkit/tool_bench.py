@@ -14,10 +14,10 @@ import msgspec
 
 from libs.contracts.events import CostClass, EffectClass, EffectKind, ToolAnswer, ToolEntry, Transport
 from libs.ledger.service import Effect
-from services.execution.adapters.connection import discover
 from services.execution.adapters.definition import ToolDefinition
 from services.execution.adapters.mcp import McpAdapter
 from services.execution.adapters.process import Profile
+from services.execution.adapters.warm import discover
 from services.execution.ports import Guard
 from services.execution.settings import ToolSettings
 

@@ -164,9 +164,9 @@ def key_of_change(change: Change) -> bytes:
 
 def _check_role(change: Change) -> None:
     """Who rules the platform changes everything, an operator what is their tenant's own; a worker reports what it saw
-    of a server: its failures and changed definitions."""
+    of a server: its failures and changed definitions. A worker has no tenant, and no token is without one."""
     who = change.principal
-    worker = who.kind is ActorKind.SYSTEM and WORKER in who.roles
+    worker = who.kind is ActorKind.SYSTEM and WORKER in who.roles and not who.tenant
     if PLATFORM in who.roles or (worker and isinstance(change, ReportBreaker | QuarantineTool)):
         return
     if set(OPERATORS).isdisjoint(who.roles):

@@ -9,13 +9,14 @@ answer says what is certain. Only these two statuses follow from what we did, no
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from libs.contracts.events import FailureCategory, ToolAnswer, ToolEntry, Transport
 from libs.ledger.service import Effect
 
 Guard = Callable[[], bool]
+Offered = Callable[[str, Mapping[str, bytes]], None]  # profile; SHA-256 of each definition by the tool's name
 
 
 class RegisteredTool(Protocol):
@@ -62,6 +63,10 @@ class ToolAdapter(Protocol):
     async def call(self, effect: Effect, tool: RegisteredTool, guard: Guard) -> ToolAnswer:
         """Call the tool once, never twice. `guard` is looked at with no await between it and the first byte; when it
         says no, the answer is NOT_SENT with code NOT_OWNER."""
+        ...
+
+    def watch(self, offered: Offered) -> None:
+        """From now on say what a server offers, each time that it was asked or that it is not as accepted."""
         ...
 
     async def close(self) -> None:

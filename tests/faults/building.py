@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import signal
 import sys
@@ -28,11 +29,12 @@ from libs.stack.stack import Stack
 from libs.testkit import seeding
 from libs.testkit.system import System
 from libs.testkit.tool_bench import double_profile
-from services.execution.adapters.connection import discover
+from services.execution.adapters.warm import discover
 from services.table import DECIDERS, TABLE
 from tests.faults.rig import LEASE_MS, SCARCE, Rig
 from tests.faults.witness import Witness
 
+FICKLE = Path(__file__).parents[1] / "integration" / "mcp" / "legacy_server.py"
 PRICE_MICROS = 1_000
 SCARCE_DEEDS = 12
 # Short leases and limits, so that what is to be waited for comes soon; everything else as in production.
@@ -60,7 +62,10 @@ async def build(root: Path, plan: Plan, names: Iterable[str] | None = None, **en
     try:
         profile = double_profile(root / "double.journal")
         words = ", ".join(f'"{word}"' for word in profile.argv)
-        (root / "servers.toml").write_text(f'[servers.double]\nargv = [{words}]\ncwd = "{profile.cwd}"\n')
+        fickle = json.dumps([sys.executable, str(FICKLE), str(root / "fickle.changed")])
+        (root / "servers.toml").write_text(
+            f'[servers.double]\nargv = [{words}]\ncwd = "{profile.cwd}"\n[servers.fickle]\nargv = {fickle}\n'
+        )
         found = asyncio.create_task(discover(profile, 1 << 20, 20_000))
         await system.start(names)
         await system.seed(commands({tool.name: tool for tool in await found}["apply"]))

@@ -102,7 +102,8 @@ def show_tool(tool: control.Tool) -> pb.Tool:
         key_placement=show_enum(entry.key_placement, reg.KeyPlacement),
     )
     state = pb.TOOL_STATE_QUARANTINED if tool.quarantined else pb.TOOL_STATE_ACTIVE
-    return pb.Tool(tool=tool.id, entry=shown, state=state, quarantine_code=tool.quarantined)
+    observed = "" if tool.observed_hash is None else tool.observed_hash.hex()
+    return pb.Tool(tool=tool.id, entry=shown, state=state, quarantine_code=tool.quarantined, observed_hash=observed)
 
 
 def tools_of(view: ControlView, who: events.Principal) -> list[control.Tool]:

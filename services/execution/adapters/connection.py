@@ -1,5 +1,4 @@
-"""One running tool server and the SDK client that speaks with it, and its keeping: started when needed, watched, and
-replaced with back-off when it has died.
+"""One running tool server and the SDK client that speaks with it.
 
 The SDK's client must be entered and left in one task, so each connection has a task of its own that does only that.
 Calls go straight to the session, below the conveniences that send a request twice: `Client.call_tool` repeats a call
@@ -10,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mcp import Client
@@ -24,19 +24,16 @@ from mcp_types import (
 )
 from pydantic import ConfigDict, Field
 
-from libs.contracts.events import FailureCategory
 from libs.runtime.logs import logger
 from services.execution.adapters.definition import ToolDefinition, definitions_of
-from services.execution.adapters.process import Profile, ServerProcess, printable
+from services.execution.adapters.process import printable
 from services.execution.adapters.transport import GuardedTransport
-from services.execution.ports import NotReady
 
 log = logger(__name__)
 
 PAGES_MAX = 50
 CLOSE_S = 5.0
-BACKOFF_FIRST_S = 0.5
-BACKOFF_MAX_S = 30.0
+Listed = Callable[[Mapping[str, ToolDefinition]], None]
 US = Implementation(name="deedbook", version="0.1.0")
 
 
@@ -56,12 +53,13 @@ class AnyResult(Result):
 class Connection:
     """A server from its start to its end."""
 
-    def __init__(self, profile: Profile, answer_bytes_max: int) -> None:
+    def __init__(self, name: str, transport: GuardedTransport, listed: Listed) -> None:
         self.answered = False
         self.started = time.monotonic()
         self.in_flight = 0
-        self._process = ServerProcess(profile)
-        self.transport = GuardedTransport(self._process, answer_bytes_max)
+        self.transport = transport
+        self._name = name
+        self._listed = listed
         self._leave = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
         self._session: ClientSession | None = None
@@ -71,7 +69,7 @@ class Connection:
 
     @property
     def alive(self) -> bool:
-        return self._session is not None and not self.transport.broken and self._process.alive
+        return self._session is not None and self.transport.alive
 
     @property
     def protocol_version(self) -> str:
@@ -80,7 +78,7 @@ class Connection:
     async def open(self) -> None:
         """Start the server and negotiate. Raises what the SDK or the system raises."""
         opened: asyncio.Future[ClientSession] = asyncio.get_running_loop().create_future()
-        self._keeper = asyncio.create_task(self._keep(opened), name=f"tool server {self._process.profile.name}")
+        self._keeper = asyncio.create_task(self._keep(opened), name=f"tool server {self._name}")
         try:
             self._session = await opened
         except BaseException:
@@ -102,7 +100,7 @@ class Connection:
             await asyncio.wait((keeper,))
 
     def last_errors(self) -> list[str]:
-        return self._process.last_errors()
+        return self.transport.last_errors()
 
     def pinned(self, name: str) -> ToolDefinition | None:
         """The definition as last seen on this very connection; None when the server says that it changed."""
@@ -115,8 +113,13 @@ class Connection:
             if self.transport.definitions_changed or age_ms > max_age_ms:
                 self.transport.definitions_changed = False
                 started = time.monotonic()
-                self._definitions = definitions_of(await self._list_pages(), self._process.profile.name)
+                try:
+                    self._definitions = definitions_of(await self._list_pages(), self._name)
+                except BaseException:
+                    self.transport.definitions_changed = True  # nobody knows what it offers now
+                    raise
                 self._listed_at = started
+                self._listed(self._definitions)
             return self._definitions
 
     async def call(self, name: str, arguments: dict[str, Any], meta: dict[str, Any]) -> None:
@@ -155,7 +158,7 @@ class Connection:
                 await self._leave.wait()
         except Exception as error:  # noqa: BLE001  whatever the SDK meets ends this connection and nothing else
             if opened.done():
-                log.warning("tool server lost", server=self._process.profile.name, reason=_words(error))
+                log.warning("tool server lost", server=self._name, reason=words(error))
             else:
                 opened.set_exception(error)
         finally:
@@ -163,106 +166,7 @@ class Connection:
                 opened.cancel()
 
 
-class WarmServer:
-    """The one connection of a profile."""
-
-    def __init__(self, profile: Profile, answer_bytes_max: int, connect_timeout_ms: int) -> None:
-        self.connection: Connection | None = None
-        self._profile = profile
-        self._answer_bytes_max = answer_bytes_max
-        self._timeout_s = connect_timeout_ms / 1000
-        self._changing = asyncio.Lock()
-        self._failures = 0
-        self._retry_at = 0.0
-
-    async def connected(self) -> Connection:
-        """The running connection, or a new one. Raises NotReady."""
-        async with self._changing:
-            if self.connection is not None and self.connection.alive:
-                return self.connection
-            await self._drop("it has ended")
-            wait_s = self._retry_at - time.monotonic()
-            if wait_s > 0:
-                raise NotReady(
-                    "SERVER_DOWN", "the tool server is started again later", retry_after_ms=int(wait_s * 1000)
-                )
-            self.connection = await self._open()
-            return self.connection
-
-    async def definitions(self, connection: Connection, max_age_ms: int) -> dict[str, ToolDefinition]:
-        """What the server offers now. A server that does not even answer this is ended, unless it is at work."""
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                return await connection.list_tools(max_age_ms)
-        except TimeoutError:
-            if connection.in_flight:
-                raise NotReady("SERVER_BUSY", "the tool server is at work and does not list its tools") from None
-            await self._end(connection, "it does not answer")
-            raise NotReady("SERVER_SILENT", "the tool server does not answer") from None
-        except Exception as error:  # noqa: BLE001  any failure of this question means the same: not ready
-            await self._end(connection, _words(error))
-            raise NotReady("SERVER_LIST_FAILED", f"the tool server does not list its tools: {_words(error)}") from None
-
-    async def close(self) -> None:
-        async with self._changing:
-            connection, self.connection = self.connection, None
-            if connection is not None:
-                await connection.close()
-
-    async def _end(self, connection: Connection, why: str) -> None:
-        async with self._changing:
-            if self.connection is connection:
-                await self._drop(why)
-
-    async def _drop(self, why: str) -> None:
-        connection, self.connection = self.connection, None
-        if connection is None:
-            return
-        log.warning("tool server ended", server=self._profile.name, reason=why, stderr=connection.last_errors())
-        self._failed(connection)
-        await connection.close()
-
-    async def _open(self) -> Connection:
-        connection = Connection(self._profile, self._answer_bytes_max)
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                await connection.open()
-        except TimeoutError:
-            reason = "it did not finish the handshake in time"
-        except Exception as error:  # noqa: BLE001  the SDK lets all kinds of errors through; to us they are one
-            reason = _words(error)
-        else:
-            log.info("tool server ready", server=self._profile.name, protocol=connection.protocol_version)
-            return connection
-        self._failed(connection)
-        await connection.close()
-        log.warning(
-            "tool server not started", server=self._profile.name, reason=reason, stderr=connection.last_errors()
-        )
-        raise NotReady("SERVER_NOT_STARTED", f"the tool server cannot be used: {reason}")
-
-    def _failed(self, connection: Connection) -> None:
-        """The pause counts from the last start: one that did its work for long is started again at once."""
-        self._failures = 1 if connection.answered else min(self._failures + 1, 10)
-        pause_s = min(BACKOFF_FIRST_S * 2 ** (self._failures - 1), BACKOFF_MAX_S)
-        self._retry_at = connection.started + pause_s
-
-
-async def discover(profile: Profile, answer_bytes_max: int, timeout_ms: int) -> list[ToolDefinition]:
-    """What a server offers, for the operator who registers its tools. Raises NotReady."""
-    server = WarmServer(profile, answer_bytes_max, timeout_ms)
-    try:
-        found = await server.definitions(await server.connected(), 0)
-        return sorted(found.values(), key=lambda definition: definition.name)
-    finally:
-        await server.close()
-
-
-def unknown_profile(name: str) -> NotReady:
-    return NotReady("SERVER_UNKNOWN", f"the operator's file has no tool server {name!r}", FailureCategory.PERMANENT)
-
-
-def _words(error: BaseException) -> str:
+def words(error: BaseException) -> str:
     """The error in one bounded, printable line; of a group the first inner one."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

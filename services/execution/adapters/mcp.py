@@ -13,6 +13,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -23,13 +24,15 @@ from libs.ledger.service import Effect
 from libs.runtime.clock import wall_micros
 from libs.runtime.logs import logger
 from services.execution.adapters.artifacts import ArtifactStore
-from services.execution.adapters.connection import Connection, WarmServer, unknown_profile
+from services.execution.adapters.connection import Connection
+from services.execution.adapters.definition import ToolDefinition
 from services.execution.adapters.keys import META_ATTEMPT, META_INTENT, effect_key, place_key
 from services.execution.adapters.patterns import Patterns
 from services.execution.adapters.process import Profile
 from services.execution.adapters.response import Judged, invalid, judge, lost, refused, shown
 from services.execution.adapters.transport import CURRENT_CALL, CallSlot, NotSent
-from services.execution.ports import Guard, NotReady, RegisteredTool
+from services.execution.adapters.warm import WarmServer, unknown_profile
+from services.execution.ports import Guard, NotReady, Offered, RegisteredTool
 from services.execution.settings import ToolSettings
 
 log = logger(__name__)
@@ -46,14 +49,23 @@ class McpAdapter:
     """Keeps one warm server per profile."""
 
     def __init__(self, profiles: Mapping[str, Profile], settings: ToolSettings) -> None:
+        self._offered: Offered = lambda profile, hashes: None
         self._servers = {
-            name: WarmServer(profile, settings.answer_bytes_max, settings.connect_timeout_ms)
+            name: WarmServer(
+                profile, settings.answer_bytes_max, settings.connect_timeout_ms, partial(self._listed, name)
+            )
             for name, profile in profiles.items()
         }
         self._max_age_ms = settings.definitions_max_age_ms
         self._secret = settings.effect_key_secret.get_secret_value().encode()
         self._artifacts = ArtifactStore(settings.artifacts_dir)
         self._patterns = Patterns()
+
+    def watch(self, offered: Offered) -> None:
+        self._offered = offered
+
+    def _listed(self, profile: str, found: Mapping[str, ToolDefinition]) -> None:
+        self._offered(profile, {name: definition.hash for name, definition in found.items()})
 
     async def ready(self, effect: Effect, tool: RegisteredTool) -> None:
         self._request(effect, tool.entry)
@@ -76,11 +88,12 @@ class McpAdapter:
             return clock.not_sent("CONNECTION_LOST", "the connection to the tool was gone before the call")
         offered = connection.pinned(_name(tool))
         if offered is None or offered.hash != tool.entry.definition_hash:
-            return clock.not_sent("TOOL_CHANGED", "the server has changed the tool since it was looked at")
+            reason = "the server has changed the tool since it was looked at"
+            return clock.not_sent("TOOL_CHANGED", reason, FailureCategory.POLICY)
         try:
             arguments, meta = self._request(effect, tool.entry)
         except NotReady as error:
-            return clock.not_sent(error.code, error.reason)
+            return clock.not_sent(error.code, error.reason, error.category)
         slot = CallSlot(guard, cancellable=tool.entry.effect_class is EffectClass.READ_ONLY)
         fault = await _send(connection, slot, (_name(tool), arguments, meta), effect.timeout_ms)
         if slot.refused:
@@ -161,8 +174,8 @@ class _Clock:
     def stop(self) -> None:
         self._duration_ms = int((time.monotonic() - self._started) * 1000)
 
-    def not_sent(self, code: str, reason: str) -> ToolAnswer:
-        return self.answer(Judged(AnswerStatus.NOT_SENT, code, FailureCategory.TRANSIENT, reason))
+    def not_sent(self, code: str, reason: str, category: FailureCategory = FailureCategory.TRANSIENT) -> ToolAnswer:
+        return self.answer(Judged(AnswerStatus.NOT_SENT, code, category, reason))
 
     def answer(
         self, judged: Judged, *, code: str = "", raw: bytes = b"", digest: bytes | None = None, artifact: str = ""

@@ -9,7 +9,7 @@ from libs.ledger.service import Effect
 from libs.runtime.clock import wall_micros
 from services.execution.adapters.builtin import BuiltinAdapter
 from services.execution.adapters.profiles import load_profiles
-from services.execution.ports import Guard, NotReady, RegisteredTool, ToolAdapter
+from services.execution.ports import Guard, NotReady, Offered, RegisteredTool, ToolAdapter
 from services.execution.settings import ToolSettings
 
 
@@ -35,6 +35,10 @@ class Adapters:
                 reason=error.reason,
             )
         return await adapter.call(effect, tool, guard)
+
+    def watch(self, offered: Offered) -> None:
+        for adapter in self._by_transport.values():
+            adapter.watch(offered)
 
     async def close(self) -> None:
         await asyncio.gather(*(adapter.close() for adapter in self._by_transport.values()))

@@ -61,8 +61,18 @@ class GuardedTransport:
         self.slots: dict[int | str, CallSlot] = {}
         self.definitions_changed = False
         self.broken = False
+        self.on_changed: Callable[[], None] = lambda: None
         self._process = process
         self._limit = answer_bytes_max
+
+    @property
+    def alive(self) -> bool:
+        """May there still be answers?"""
+        return not self.broken and self._process.alive
+
+    def last_errors(self) -> list[str]:
+        """What the server said last on standard error, for the log of its failure only."""
+        return self._process.last_errors()
 
     async def __aenter__(self) -> tuple[AnswerStream, RequestStream]:
         await self._process.start()
@@ -222,6 +232,7 @@ class AnswerStream:
             return SessionMessage(message)
         if message.method == "notifications/tools/list_changed":
             self._transport.definitions_changed = True
+            self._transport.on_changed()
         if isinstance(message, JSONRPCRequest) and message.method == "ping" and not self._writer.busy:
             return SessionMessage(message)
         return None

@@ -1,13 +1,18 @@
 """A server of revision 2025-11-25 by hand: it knows no `server/discover`, insists on the handshake, asks its client for
-things that this one must not give, and changes its tool after the sum of nothing and nothing."""
+things that this one must not give, and changes its tool after the sum of nothing and nothing.
+
+    python legacy_server.py [FILE]     FILE: servers that are started later have the changed tool as well
+"""
 
 from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
-changed = False
+memory = Path(sys.argv[1]) if len(sys.argv) > 1 else None
+changed = memory is not None and memory.exists()
 
 
 def say(message: dict[str, Any]) -> None:
@@ -43,4 +48,6 @@ for line in sys.stdin:
     say({"id": request["id"], "result": found})
     if found == {"content": [{"type": "text", "text": "0"}]}:
         changed = True
+        if memory is not None:
+            memory.touch()
         say({"method": "notifications/tools/list_changed"})

@@ -11,8 +11,8 @@ import pytest
 from libs.contracts.events import AnswerStatus, EffectClass, FailureCategory, SuccessRule
 from libs.testkit.tool_bench import ToolBench, effect, eventually
 from libs.testkit.tool_double import effects
-from services.execution.adapters.connection import discover
 from services.execution.adapters.process import Profile
+from services.execution.adapters.warm import discover
 from services.execution.ports import NotReady
 
 pytestmark = pytest.mark.asyncio

@@ -15,9 +15,9 @@ import pytest
 from libs.contracts.events import AnswerStatus, FailureCategory, SuccessRule
 from libs.testkit.tool_bench import ToolBench, effect, eventually, tool_settings
 from libs.testkit.tool_double import entries
-from services.execution.adapters.connection import WarmServer
 from services.execution.adapters.mcp import McpAdapter
 from services.execution.adapters.process import Profile, ServerProcess
+from services.execution.adapters.warm import WarmServer
 from services.execution.ports import NotReady
 
 pytestmark = pytest.mark.asyncio

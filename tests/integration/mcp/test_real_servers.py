@@ -19,8 +19,8 @@ from libs.contracts.events import (
     SuccessRule,
 )
 from libs.testkit.tool_bench import ToolBench, effect
-from services.execution.adapters.connection import discover
 from services.execution.adapters.process import Profile
+from services.execution.adapters.warm import discover
 
 Make = Callable[..., ToolBench]
 COMMIT = Extractor(kind=ExtractorKind.TEXT, type="commit", pattern=r"committed successfully with hash ([0-9a-f]{40})")

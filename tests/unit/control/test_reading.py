@@ -124,6 +124,17 @@ def test_workers_report_what_they_saw_of_a_server_and_change_nothing_else(name: 
         assert refusal(change) == "ROLE_MISSING"
 
 
+@pytest.mark.requirement("T9")
+@pytest.mark.parametrize("name", ["ReportBreaker", "QuarantineTool"])
+@pytest.mark.parametrize(
+    "who",
+    [AGENT, replace(WORKER, tenant="acme"), replace(WORKER, kind=events.ActorKind.MACHINE), replace(WORKER, roles=())],
+)
+def test_nobody_with_a_token_reports_as_a_worker(name: str, who: events.Principal) -> None:
+    """Every token names a tenant, and no worker has one."""
+    assert refusal(examples(1, who)[name]) == "ROLE_MISSING"
+
+
 @pytest.mark.parametrize("name", sorted(examples()))
 @pytest.mark.parametrize("reason", ["", " \n", "x" * 1001, "drill\x1b[2J", "drill \u202egnp.exe"])
 def test_nothing_changes_without_a_readable_reason(name: str, reason: str) -> None:

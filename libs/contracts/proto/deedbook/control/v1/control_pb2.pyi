@@ -102,16 +102,18 @@ class Switch(_message.Message):
     def __init__(self, kind: _Optional[_Union[SwitchKind, str]] = ..., id: _Optional[str] = ..., stopped: _Optional[bool] = ..., by: _Optional[str] = ..., reason: _Optional[str] = ..., flip_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, object]]] = ..., control_seq: _Optional[int] = ...) -> None: ...
 
 class Tool(_message.Message):
-    __slots__ = ("tool", "entry", "state", "quarantine_code")
+    __slots__ = ("tool", "entry", "state", "quarantine_code", "observed_hash")
     TOOL_FIELD_NUMBER: _ClassVar[int]
     ENTRY_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     QUARANTINE_CODE_FIELD_NUMBER: _ClassVar[int]
+    OBSERVED_HASH_FIELD_NUMBER: _ClassVar[int]
     tool: str
     entry: _registry_pb2.ToolEntry
     state: ToolState
     quarantine_code: str
-    def __init__(self, tool: _Optional[str] = ..., entry: _Optional[_Union[_registry_pb2.ToolEntry, _Mapping[str, object]]] = ..., state: _Optional[_Union[ToolState, str]] = ..., quarantine_code: _Optional[str] = ...) -> None: ...
+    observed_hash: str
+    def __init__(self, tool: _Optional[str] = ..., entry: _Optional[_Union[_registry_pb2.ToolEntry, _Mapping[str, object]]] = ..., state: _Optional[_Union[ToolState, str]] = ..., quarantine_code: _Optional[str] = ..., observed_hash: _Optional[str] = ...) -> None: ...
 
 class Server(_message.Message):
     __slots__ = ("server", "transport", "profile", "tenants")
