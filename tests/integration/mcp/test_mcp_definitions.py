@@ -69,12 +69,14 @@ async def test_an_older_server_is_spoken_to_in_its_own_revision(legacy: ToolBenc
 
 @pytest.mark.requirement("T9")
 async def test_a_notice_that_tools_have_changed_makes_us_look_again(legacy: ToolBench) -> None:
+    """At once, though nobody calls the tool; whoever watches is told what it is now."""
     tool = await legacy.tool("legacy/add", success_rule=SuccessRule.ANSWER)
+    told: list[tuple[str, bytes]] = []
+    legacy.adapter.watch(lambda profile, hashes: told.append((profile, hashes["add"])))
     await legacy.run(tool, effect("legacy/add", a=1, b=2))
     await legacy.run(tool, effect("legacy/add", a=0, b=0))  # from now on it has another description, and says so
-    connection = legacy.adapter._servers["legacy"].connection
-    assert connection is not None
-    await eventually(lambda: connection.transport.definitions_changed)
+    await eventually(lambda: len({digest for _, digest in told}) == 2)
+    assert told[0] == ("legacy", tool.entry.definition_hash)
     answer = await legacy.adapter.call(effect("legacy/add", a=1, b=2), tool, lambda: True)
     assert (answer.status, answer.code) == (AnswerStatus.NOT_SENT, "TOOL_CHANGED")
     with pytest.raises(NotReady, match="TOOL_CHANGED"):
