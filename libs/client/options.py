@@ -14,7 +14,7 @@ import typer
 from libs.client.connection import Connection, connect
 from libs.client.ending import told
 from libs.client.settings import ClientSettings
-from libs.runtime.settings import KafkaSettings, load
+from libs.runtime.settings import KafkaSettings, SettingsError, load
 
 if TYPE_CHECKING:
     from libs.client.client import Client
@@ -29,7 +29,11 @@ Reason = Annotated[str, typer.Option("--reason", help="Why; kept on the ledger w
 def connection() -> Connection:
     """The connection of the settings; at a local system as the person whom `deed --as NAME` names. Raises
     SettingsError."""
-    return connect(load(ClientSettings), who=_WHO.get())
+    settings, who = load(ClientSettings), _WHO.get()
+    if who and (settings.token_file or settings.token):
+        variable = "DEED_TOKEN_FILE" if settings.token_file else "DEED_TOKEN"
+        raise SettingsError(f"{variable} says who you are, so --as {who} cannot: leave one of them out.")
+    return connect(settings, who=who)
 
 
 def act_as(name: str) -> None:

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from libs.client.operating import databases
 from libs.client.options import Json, ask, examples, put_json
-from libs.stack.errors import StackError
-from libs.stack.folders import Folder, home
-from libs.stack.where import databases_of
+from libs.runtime.settings import SettingsError
 
 if TYPE_CHECKING:
     from libs.client.client import Client
@@ -78,15 +77,12 @@ def _at_hand() -> tuple[list[Lane], list[Parked]]:
         rows = [lane for dsn in dsns for lane in await lanes.look(dsn) if lane.halted]
         return rows, [key for dsn in dsns for key in await lanes.parked(dsn)]
 
-    if given := os.environ.get("DEED_DATABASE_URL"):
-        dsns = [given]
-    elif os.environ.get("DEED_STATUS"):
+    if os.environ.get("DEED_STATUS") and not os.environ.get("DEED_DATABASE_URL"):
+        return [], []  # the deployment is another one than the local system
+    try:
+        dsns = databases()
+    except SettingsError:
         return [], []
-    else:
-        try:
-            dsns = databases_of(Folder(home()))
-        except StackError:
-            return [], []
     try:
         return asyncio.run(look(dsns))
     except lanes.LanesRefused as error:

@@ -31,8 +31,7 @@ def _facts(deed: Deed, asked: Approval, now: datetime) -> Iterator[tuple[Cell, .
     have = f"; so far {', '.join(asked.approvers)}" if asked.approvers else "; so far nobody"
     yield "needed", f"{asked.needed} of {', '.join(asked.roles)}{have}"
     yield "until", until(asked.expires_at, now)
-    if deed.money:
-        yield "cost", micros(deed.money.set_aside_micros)
+    yield "may cost", micros(deed.price_micros)
     yield "digest", asked.action_digest
 
 

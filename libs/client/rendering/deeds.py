@@ -96,7 +96,7 @@ def _took(deed: Deed) -> str:
 def _cost(deed: Deed) -> str:
     money = deed.money
     if money is None:
-        return micros(deed.cost_micros)
+        return micros(deed.cost_micros) if deed.ended else f"{micros(deed.price_micros)} at most"
     parts = [f"{micros(money.set_aside_micros)} set aside"]
     for amount, word in (
         (money.settled_micros, "spent"),

@@ -198,6 +198,7 @@ def test_people_agree_to_exactly_what_they_saw(deed: Program) -> None:
     said = deed("--as", "ann", "approve", intent, "--yes", "--digest", digest, "--reason", "as agreed")
     assert said.exit_code == 0, said
     assert f"digest    {digest}" in said.lines
+    assert "may cost  1,000 micros" in said.lines
     assert '    "password": "[redacted]"' in said.lines
     assert "geheim" not in said.out
     assert said.lines[-1].startswith("Approved. The intent is ")
@@ -218,8 +219,10 @@ def test_a_person_at_a_terminal_is_asked_back(deed: Program) -> None:
     assert (found["code"], found["reason"]) == ("DENIED", "not today")
 
 
-def test_an_approval_is_withdrawn_or_the_intent_cancelled_only_in_time(deed: Program) -> None:
+def test_withdrawals_cancellations_and_repairs_count_only_in_their_time(deed: Program) -> None:
     intent = asked(deed)
+    whole = deed("unpark", intent, "--service", "approval", "--reason", "mended")
+    assert (whole.exit_code, whole.err.partition(":")[0]) == (1, "NOT_PARKED")
     early = deed("--as", "ann", "withdraw", intent)
     assert (early.exit_code, early.err.partition(":")[0]) == (1, "NOT_GRANTED")
     said = deed("--as", "agent-7", "cancel", intent, "--reason", "the customer called", "--json")
@@ -286,6 +289,7 @@ def test_lists_are_filtered_bounded_and_one_object_per_line_for_programs(deed: P
         (("list", "--state", "LOST"), {}, 2, "STATE_UNKNOWN"),
         (("list", "--account", "not-mine"), {}, 4, "ACCOUNT_DENIED"),
         (("list",), {"DEED_TOKEN": "forged"}, 4, "UNAUTHENTICATED"),
+        (("--as", "ann", "list"), {"DEED_TOKEN": "mine"}, 2, "SETTING_WRONG"),
         (("list",), {"DEED_STATUS": "127.0.0.1:9", "DEED_TOKEN": "x", "DEED_CALL_TIMEOUT_MS": "300"}, 5, ""),
         (("list",), {"DEED_CALL_TIMEOUT_MS": "soon"}, 2, "SETTING_WRONG"),
         (("submit", "builtin/journal", "nonsense"), {}, 2, "FIELD_INVALID"),

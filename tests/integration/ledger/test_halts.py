@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from uuid import UUID
 
 import asyncpg
 import pytest
 from typer.testing import CliRunner
 
 from libs.client.cli import build
-from libs.ledger.lanes import Cleared, Lane, LanesRefused, clear, look
-from libs.ledger.protocol import Claimed, Halt, Survey
+from libs.ledger.lanes import Cleared, Lane, LanesRefused, clear, look, parked
+from libs.ledger.protocol import Claimed, Committed, Halt, ParkedInput, Survey
+from libs.ledger.service import Record
 from tests.conftest import wait_for
-from tests.integration.ledger.given import Outsider, Owner, hosted, outsider, service
+from tests.integration.ledger.given import Outsider, Owner, chain, change, hosted, outsider, service
 
 pytestmark = [pytest.mark.integration, pytest.mark.rule(9)]
 Make = Callable[..., Owner]
@@ -89,6 +91,20 @@ async def test_an_operator_sees_who_works_on_what(rows: str, owner: Make, db: Ou
     await db.set("alpha", lane, "token = NULL, lease_until = NULL")
     free = (await seen(rows, lane))["alpha"]
     assert (free.phase, free.owner) == ("FREE", "")
+
+
+async def test_an_operator_sees_which_keys_are_set_aside(rows: str, owner: Make, lane: int) -> None:
+    one = owner()
+    mine = (await one.own(lane))["alpha"]
+    key = lane.to_bytes(16, "big")
+    inputs = [(key, ParkedInput(n, Record("intents", lane, n, 1, key, b"poison"))) for n in (1, 2)]
+    assert isinstance(await one.commit(change(mine, lane, chain(1), parked=inputs)), Committed)
+    found = [it for it in await parked(rows) if it.lane == lane]
+    assert [(it.service, it.key, it.inputs) for it in found] == [("alpha", str(UUID(bytes=key)), 2)]
+    assert found[0].since.utcoffset() is not None
+    again = change((await one.own(lane))["alpha"], lane, unparked=[key])
+    assert isinstance(await one.commit(again), Committed)
+    assert [it for it in await parked(rows) if it.lane == lane] == []
 
 
 async def test_a_database_that_is_away_is_said_in_a_sentence() -> None:
