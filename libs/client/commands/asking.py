@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from libs.client.ending import Exit, Failed, told
-from libs.client.options import IntentId, Json, ask, examples, put_json
+from libs.client.options import PROPOSE, IntentId, Json, ask, examples, put_json
 
 if TYPE_CHECKING:
     from libs.client.client import Client
@@ -23,11 +23,15 @@ PAGE = 100
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
     one = "6f1f5c3e-9d0b-5a4f-8c27-d1e0b4a3962d"
-    app.command(epilog=examples(f"deed get {one}", f"deed get {one} --json | jq .state"))(get)
-    app.command("list", epilog=examples("deed list --state IN_DOUBT", "deed list --account main --limit 20"))(list_)
-    app.command(epilog=examples(f"deed watch {one}", f"deed watch {one} --json"))(watch)
-    app.command(epilog=examples(f"deed show {one}"))(show)
-    app.command(epilog=examples(f"deed explain {one}"))(explain)
+    app.command(rich_help_panel=PROPOSE, epilog=examples(f"deed get {one}", f"deed get {one} --json | jq .state"))(get)
+    app.command(
+        "list",
+        rich_help_panel=PROPOSE,
+        epilog=examples("deed list --state IN_DOUBT", "deed list --account main --limit 20"),
+    )(list_)
+    app.command(rich_help_panel=PROPOSE, epilog=examples(f"deed watch {one}", f"deed watch {one} --json"))(watch)
+    app.command(rich_help_panel=PROPOSE, epilog=examples(f"deed show {one}"))(show)
+    app.command(rich_help_panel=PROPOSE, epilog=examples(f"deed explain {one}"))(explain)
 
 
 def get(intent: IntentId, json: Json = False) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from libs.client.ending import Exit, Failed, told
-from libs.client.options import IntentId, Json, Reason, ask, examples, put_json
+from libs.client.options import DECIDE, IntentId, Json, Reason, ask, examples, put_json
 
 if TYPE_CHECKING:
     from libs.client.answering import Answer
@@ -25,11 +25,14 @@ ONE = "6f1f5c3e-9d0b-5a4f-8c27-d1e0b4a3962d"
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
-    app.command(epilog=examples(f"deed approve {ONE}", f"deed --as ann approve {ONE} --yes --reason 'as agreed'"))(
-        approve
+    app.command(
+        rich_help_panel=DECIDE,
+        epilog=examples(f"deed approve {ONE}", f"deed --as ann approve {ONE} --yes --reason 'as agreed'"),
+    )(approve)
+    app.command(rich_help_panel=DECIDE, epilog=examples(f"deed deny {ONE} --reason 'the wrong invoice'"))(deny)
+    app.command(rich_help_panel=DECIDE, epilog=examples(f"deed withdraw {ONE} --reason 'the order was called off'"))(
+        withdraw
     )
-    app.command(epilog=examples(f"deed deny {ONE} --reason 'the wrong invoice'"))(deny)
-    app.command(epilog=examples(f"deed withdraw {ONE} --reason 'the order was called off'"))(withdraw)
 
 
 def approve(intent: IntentId, reason: Reason = "", yes: Yes = False, digest: Digest = "", json: Json = False) -> None:

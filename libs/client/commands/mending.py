@@ -8,7 +8,7 @@ import typer
 
 from libs.client.commands.deciding import ONE, say
 from libs.client.ending import Exit, Failed
-from libs.client.options import IntentId, Json, Reason, ask, examples
+from libs.client.options import DECIDE, IntentId, Json, Reason, ask, examples
 
 if TYPE_CHECKING:
     from libs.client.answering import Answer
@@ -23,9 +23,9 @@ RESOLVE = examples(
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
-    app.command(epilog=examples(f"deed cancel {ONE} --reason 'the customer called'"))(cancel)
-    app.command(epilog=RESOLVE)(resolve)
-    app.command(epilog=examples(f"deed unpark {ONE} --reason 'mended in release 1.2'"))(unpark)
+    app.command(rich_help_panel=DECIDE, epilog=examples(f"deed cancel {ONE} --reason 'the customer called'"))(cancel)
+    app.command(rich_help_panel=DECIDE, epilog=RESOLVE)(resolve)
+    app.command(rich_help_panel=DECIDE, epilog=examples(f"deed unpark {ONE} --reason 'mended in release 1.2'"))(unpark)
 
 
 def cancel(intent: IntentId, reason: Reason = "", json: Json = False) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from libs.client.ending import Exit, Failed, told
-from libs.client.options import Json, ask, examples, put_json
+from libs.client.options import PROPOSE, Json, ask, examples, put_json
 
 if TYPE_CHECKING:
     from libs.client.client import Client
@@ -35,8 +35,10 @@ SUBMIT = examples(
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
-    app.command(epilog=SUBMIT)(submit)
-    app.command(epilog=examples("deed retry 6f1f5c3e-9d0b-5a4f-8c27-d1e0b4a3962d intent.json --wait"))(retry)
+    app.command(rich_help_panel=PROPOSE, epilog=SUBMIT)(submit)
+    app.command(
+        rich_help_panel=PROPOSE, epilog=examples("deed retry 6f1f5c3e-9d0b-5a4f-8c27-d1e0b4a3962d intent.json --wait")
+    )(retry)
 
 
 def submit(  # noqa: PLR0913, PLR0917 - each is an option of the command

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from libs.client.operating import databases
-from libs.client.options import Json, ask, examples, put_json
+from libs.client.options import DECIDE, Json, ask, examples, put_json
 from libs.runtime.settings import SettingsError
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ PAGE = 100
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command(epilog=examples("deed stuck", "deed stuck --human", "deed stuck --json | jq .who"))(stuck)
+    app.command(
+        rich_help_panel=DECIDE, epilog=examples("deed stuck", "deed stuck --human", "deed stuck --json | jq .who")
+    )(stuck)
 
 
 def stuck(
