@@ -79,8 +79,8 @@ class Looking:
             await checker.close()
 
     async def until(self, holds: Callable[[Checked], bool]) -> None:
-        """The broker heeds a new rule a moment after it has taken it: in the midst of a look, whose client then asks for
-        the hidden topic until its time is over (10 s)."""
+        """The broker heeds a new rule a moment after it has taken it: in the midst of a look, whose client then asks
+        for the hidden topic until its time is over (10 s)."""
         await until(lambda: self._holds(holds), 30.0)
 
     async def _holds(self, holds: Callable[[Checked], bool]) -> bool:
