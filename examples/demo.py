@@ -29,11 +29,8 @@ async def main() -> int:
     screen.say("Starting a real Kafka, a real PostgreSQL and all services ...")
     async with stage() as at:
         screen.say(f"ready after {screen.seconds:.1f} s: {', '.join(line.name for line in at.system.report.lines)}")
-        async with (
-            grpc.aio.insecure_channel(at.system.grpc("gateway")) as gateway,
-            grpc.aio.insecure_channel(at.system.grpc("status")) as questions,
-        ):
-            await Story(at, screen, gateway, questions).tell()
+        async with grpc.aio.insecure_channel(at.system.grpc("gateway")) as gateway:
+            await Story(at, screen, gateway).tell()
         screen.scene("The books")
         checked = await check(at)
         screen.say(f"{checked.events} events in {checked.chains} chains, each continuing the one before it")
@@ -44,6 +41,7 @@ async def main() -> int:
         for problem in checked.problems:
             screen.say(f"WRONG: {problem}")
     screen.say(f"Everything is stopped. {screen.seconds:.0f} s.")
+    screen.say("To go on: `make up`, `.venv/bin/deed --help`, and 'Your own tool' in README.md.")
     return 1 if checked.problems else 0
 
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Mapping
 from textwrap import shorten
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 
-from libs.contracts.proto.deedbook.status.v1 import status_pb2 as status
+from deedbook import Deed, DeedbookError, State
+from libs.client.results import Entry
 
 console = Console(highlight=False, soft_wrap=True)
 COLOURS = {
-    status.STATE_SUCCEEDED: "green", status.STATE_BLOCKED: "red", status.STATE_IN_DOUBT: "magenta",
-    status.STATE_FAILED: "red",
+    State.SUCCEEDED: "green", State.BLOCKED: "red", State.IN_DOUBT: "magenta", State.FAILED: "red", State.DENIED: "red"
 }  # fmt: skip
 WIDTH = 110
 
@@ -45,7 +45,7 @@ class Screen:
     def say(self, text: str) -> None:
         console.print(f"   {escape(text)}")
 
-    def proposal(self, who: str, tool: str, arguments: dict[str, Any]) -> None:
+    def proposal(self, who: str, tool: str, arguments: Mapping[str, Any]) -> None:
         shown = {name: value for name, value in arguments.items() if name != "repo_path"}
         console.print(f"   [cyan]{who}[/cyan] proposes [bold]{tool}[/bold] {escape(json.dumps(shown))}")
 
@@ -54,40 +54,40 @@ class Screen:
         for line in text.splitlines():
             console.print(f"   [dim]│[/dim] {escape(line)}")
 
-    def refused(self, code: str, why: str) -> None:
+    def refused(self, error: DeedbookError) -> None:
         """An answer that said no at the door."""
-        console.print(f"   [bold red]REFUSED[/bold red] {escape(f'{code}: {why}')}")
+        why = f"{error.code}: {error.reason.rstrip('.')}. {error.remedy}"
+        console.print(f"   [bold red]REFUSED[/bold red] {escape(why)}")
 
-    def request(self, who: str, asked: status.Intent) -> None:
+    def request(self, who: str, asked: Deed) -> None:
         """What an approver is shown: exactly what would be done, and the digest that the vote is bound to."""
         request = asked.approval
+        assert request is not None
         console.print(f"   [cyan]{who}[/cyan] is asked: [bold]{asked.tool}[/bold] {escape(request.display)}")
         cost, digest = money(asked.price_micros), request.action_digest[:16]
         roles = ", ".join(request.roles)
         self.say(f"  for {asked.requester}, {request.needed} of role {roles}, digest {digest}..., at most {cost}")
 
-    def entries(self, entries: Iterable[status.TimelineEntry]) -> None:
-        """Decisions, one line each."""
-        for entry in entries:
-            self._entry(entry)
-
-    async def follow(self, updates: AsyncIterator[status.Intent], seen: int = 0) -> status.Intent:
-        """Show an intent's decisions as they are made; gives what it came to."""
-        last = status.Intent()
+    async def follow(self, updates: AsyncIterator[Deed], seen: int, until: Callable[[Deed], bool]) -> Deed:
+        """Show a deed's decisions as they are made until this holds; gives what it came to."""
+        last: Deed | None = None
         async for last in updates:
             for entry in last.timeline[seen:]:
                 self._entry(entry)
             seen = len(last.timeline)
+            if until(last):
+                break
+        assert last is not None
         colour = COLOURS.get(last.state, "yellow")
-        state = status.State.Name(last.state).removeprefix("STATE_").replace("_", " ")
-        found = ", ".join(f"{ref.type} {ref.id}" for ref in last.object_refs)
+        found = ", ".join(f"{ref.type} {ref.id}" for ref in last.refs)
         why = f"{last.code}: {last.reason}" if last.code else found
-        if last.HasField("end_time"):
+        if last.ended:
             why += f" [cost {money(last.cost_micros)}]"
-        console.print(f"   [bold {colour}]{state}[/bold {colour}] {escape(why)}".rstrip())
+        state = last.state.value.replace("_", " ")
+        console.print(f"   [bold {colour}]{state}[/bold {colour}] {escape(why.strip())}".rstrip())
         return last
 
-    def _entry(self, entry: status.TimelineEntry) -> None:
+    def _entry(self, entry: Entry) -> None:
         told = not entry.code or entry.code in entry.reason or entry.event == "OutcomeRecorded"
         code = "" if told else f"{entry.code}: "
         why = shorten(code + entry.reason, WIDTH, placeholder=" ...")
