@@ -42,7 +42,7 @@ def build() -> typer.Typer:
 def main() -> None:
     """Entry point of `deed`."""
     try:
-        build()()
+        build()(prog_name="deed")
     except Exception as error:
         if os.environ.get("DEED_TRACE"):
             raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
@@ -62,9 +62,18 @@ def explain(intent: IntentId, json: Json = False) -> None:
     put_json(found) if json else put(explaining.explained(found, deed, datetime.now(UTC)))
 
 
+def states(begun: str) -> list[str]:
+    """The names of states, to complete one that was begun."""
+    from libs.client.results import State
+
+    return [name for name in State if name.startswith(begun)]
+
+
 def list_(
     account: Annotated[str, typer.Option(help="One account; without: all of the token's, and intents without.")] = "",
-    state: Annotated[list[str] | None, typer.Option(help="Only in this state; may be given again.")] = None,
+    state: Annotated[
+        list[str] | None, typer.Option(help="Only in this state; may be given again.", autocompletion=states)
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
     search: Annotated[int, typer.Option(min=1, help="How many of the newest are looked through at most.")] = 10_000,
     json: Json = False,
@@ -94,12 +103,15 @@ def watch(intent: IntentId, json: Json = False) -> None:
 
 
 async def follow(
-    deeds: AsyncIterator[Deed], tell: Callable[[Deed], None], limit_s: float | None = None, until_human: bool = False
+    deeds: AsyncGenerator[Deed, None],
+    tell: Callable[[Deed], None],
+    limit_s: float | None = None,
+    until_human: bool = False,
 ) -> Deed | None:
     """Tell each version as it comes, until the end, the limit, or until a person must act; the last that was seen."""
     last: Deed | None = None
     try:
-        async with asyncio.timeout(limit_s), aclosing(deeds) as versions:  # type: ignore[type-var]
+        async with asyncio.timeout(limit_s), aclosing(deeds) as versions:
             async for last in versions:
                 tell(last)
                 if until_human and last.waits_for_human:

@@ -88,7 +88,8 @@ def retry(
 ) -> None:
     """Proposes again what definitely did not happen, from its document (the ledger gives no arguments back).
 
-    The new intent names the old one and has a key made of its id: asked twice, it is still one new intent."""
+    The new intent names the old one and has a key made of its id: asked twice with the same document (its expires_at
+    included) it is still one new intent."""
     from libs.client import intent_text as text
 
     with told():

@@ -1,121 +1,28 @@
-"""The program `deed` as agents' developers and people who decide use it, on a local system that it started itself."""
+"""The program `deed` as agents' developers and people who decide use it."""
 
 from __future__ import annotations
 
 import json
-import os
-import pty
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
-from typer.testing import CliRunner
 
-from libs.client.cli import build
-from libs.contracts.events import BudgetKind, RegisterTool
-from libs.runtime.settings import KafkaSettings, load
-from libs.stack.folders import home
-from libs.stack.scratch import scratch
-from libs.testkit import seeding
-from tests.conftest import wait_for
+from tests.integration.client.program import LANES, Program, local_program
 
 pytestmark = pytest.mark.integration
-LANES = 4
-DEED = (sys.executable, "-m", "libs.client.cli")
 READ = ("--capability", "builtin.journal", "--account", "main", "--source", "crm")
 GUARDED = ("builtin/sleep", "ms=20", "--capability", "builtin.sleep", "--account", "main", "--source", "crm")
 SLOW = ("builtin/sleep", "ms=3000", "--capability", "builtin.sleep", "--account", "main", "--source", "crm")
-POLICY = seeding.POLICY | {
-    "approvals": [{"tools": ["builtin/sleep"], "needed": 1, "roles": ["approver"], "within_ms": 600_000}],
-    "fields": [{"tools": ["builtin/journal"], "deny": ["salary"]}],
-}
-
-
-@dataclass(frozen=True)
-class Said:
-    """What the program said, and how it ended."""
-
-    out: str
-    err: str
-    exit_code: int
-
-    @property
-    def lines(self) -> list[str]:
-        return self.out.splitlines()
-
-    @property
-    def object(self) -> dict[str, Any]:
-        """The one object of `--json`."""
-        found: dict[str, Any] = json.loads(self.out)
-        return found
-
-
-@dataclass(frozen=True)
-class Program:
-    """`deed`, at a local system of its own."""
-
-    env: dict[str, str]
-
-    def __call__(self, *words: str, given: str = "", **more: str) -> Said:
-        """What it says in a pipe, with this input. Inside of this process, which saves a second each time."""
-        done = CliRunner().invoke(build(), words, given, env={**self.env, **more})
-        if done.exception is not None and not isinstance(done.exception, SystemExit):
-            raise done.exception
-        return Said(done.stdout, done.stderr, done.exit_code)
-
-    def alone(self, *words: str) -> Said:
-        """The same as a process of its own."""
-        done = subprocess.run([*DEED, *words], env=self.env, capture_output=True, text=True, check=False, timeout=120)
-        return Said(done.stdout, done.stderr, done.returncode)
-
-    def typed(self, keys: bytes, *words: str) -> tuple[str, int]:
-        """What is on the terminal when somebody types these keys, and the exit code."""
-        ours, theirs = pty.openpty()
-        running = subprocess.Popen([*DEED, *words], stdin=theirs, stdout=theirs, stderr=theirs, env=self.env)
-        os.close(theirs)
-        os.write(ours, keys)
-        shown = b""
-        with suppress(OSError):  # nobody has the terminal any more
-            while piece := os.read(ours, 65_536):
-                shown += piece
-        os.close(ours)
-        return shown.decode(), running.wait(60)
 
 
 @pytest.fixture(scope="module")
 def deed() -> Iterator[Program]:
     """The program, with a local system that it started."""
-    with scratch(home() / "tests") as root:
-        env = {name: value for name, value in os.environ.items() if not name.startswith("DEED_")}
-        program = Program(env | {"DEED_HOME": str(root), "COLUMNS": "200", "TERM": "xterm-256color"})
-        up = program.alone("up", "--workers", "1", "--lanes", str(LANES))
-        assert up.exit_code == 0, up.err
-        try:
-            lines = program("ps", "--json").object["lines"]
-            port = next(line["ports"]["kafka"] for line in lines if line["name"] == "kafka")
-            wait_for(seeding.publish(load(KafkaSettings, kafka_bootstrap=f"127.0.0.1:{port}", lanes=LANES), seeds()))
-            yield program
-        finally:
-            program.alone("down")
-
-
-def seeds() -> list[Any]:
-    """The built-in tools, of which `sleep` is given up after 300 ms, a budget, and who must be asked."""
-    usual = [one for one in seeding.standard(hard_micros=1_000_000, accounts=0) if not is_sleep(one)][:-1]
-    entry = msgspec.structs.replace(seeding.builtin_tool("sleep"), timeout_ms=300)
-    sleep = [msgspec.structs.replace(one, entry=entry) for one in seeding.standard() if is_sleep(one)]
-    return [*usual, *sleep, seeding.budget(BudgetKind.ACCOUNT, "acme/main", 100_000), seeding.policy(POLICY)]
-
-
-def is_sleep(command: Any) -> bool:
-    return isinstance(command, RegisterTool) and command.tool == "builtin/sleep"
+    with local_program() as program:
+        yield program
 
 
 def asked(deed: Program, *words: str) -> str:
@@ -169,6 +76,16 @@ def test_a_document_is_read_from_a_file_or_the_input_and_repeated_is_the_same_in
     assert "Use a new idempotency key for other content." in other.err
     late = deed("submit", str(file), "--key", "document-2", "--expires", "2099-01-01T00:00:00Z")
     assert (late.exit_code, late.err.partition(":")[0]) == (1, "EXPIRY_TOO_FAR"), late
+
+
+@pytest.mark.requirement("A1")
+def test_where_kafka_is_named_intents_are_published_there_and_answered_alike(deed: Program) -> None:
+    kafka = {"DEED_KAFKA_BOOTSTRAP": deed.bootstrap, "DEED_LANES": str(LANES)}
+    said = deed("submit", "builtin/journal", "n=4", *READ, "--key", "by-kafka", "--json", **kafka)
+    assert (said.exit_code, said.object["topic"]) == (0, "intents"), said
+    assert deed("watch", said.object["intent_id"]).exit_code == 0
+    other = deed("submit", "builtin/journal", "n=5", *READ, "--key", "by-kafka", "--wait", **kafka)
+    assert (other.exit_code, other.err.partition(":")[0]) == (1, "KEY_REUSED"), other
 
 
 @pytest.mark.requirement("B7")
@@ -313,3 +230,12 @@ def test_the_help_lists_exit_codes_and_every_command_has_an_example(deed: Progra
                  "resolve", "unpark", "stuck"):  # fmt: skip
         assert f" {name} " in said
         assert f" deed {name}" in deed(name, "--help").out or f"deed --as ann {name}" in deed(name, "--help").out
+
+
+def test_commands_and_states_are_completed(deed: Program) -> None:
+    def completed(*words: str) -> list[str]:
+        asked = {"_DEED_COMPLETE": "complete_bash", "COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1)}
+        return deed.alone(**asked).out.split()
+
+    assert completed("deed", "app") == ["approve"]
+    assert completed("deed", "list", "--state", "IN_") == ["IN_DOUBT"]
