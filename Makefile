@@ -13,7 +13,7 @@ UV := uv==0.13.9
 SEEDS ?= 20000
 ARGS ?=
 
-.PHONY: all help setup up down ps demo test checks unit integration faults sim planted bench lint format contracts check-contracts lock env clean purge
+.PHONY: all help setup up down ps demo examples test checks unit integration faults sim planted bench lint format contracts check-contracts lock env clean purge
 
 all: setup help
 
@@ -37,15 +37,15 @@ $(READY): .venv/.installed $(CODEC)
 
 up: $(READY) ## Start Kafka, PostgreSQL and all services (ARGS="--shape separate")
 	@deed up $(ARGS)
-
 down: $(READY) ## Stop everything; the data stays
 	@deed down
-
 ps: $(READY) ## Show what runs
 	@deed ps
 
 demo: $(READY) ## An agent works on a real git repository; shown live, checked at the end, nothing left running
 	@python -m examples.demo $(ARGS)
+examples: $(READY) ## Two agents, one with the SDK and one with plain gRPC, on an SQLite database behind an MCP server
+	@python -m examples.shop
 
 test: $(READY) ## All checks and tests, in two jobs side by side; each shows its output when it is done
 	@$(MAKE) -j2 -O faults checks
@@ -54,19 +54,15 @@ checks: lint unit integration
 
 unit: $(READY) ## Tests without I/O, and the simulation
 	@python -m pytest tests/unit tests/contract tests/simulation $(ARGS)
-
 integration: $(READY) ## Tests on the real Kafka and PostgreSQL (DEED_TEST_SERVERS=embedded|docker|existing)
 	@python -m pytest tests/integration $(ARGS)
-
 faults: $(READY) ## Whole systems on real servers: every ending, kills, stops, outages, lost answers
 	@python -m pytest tests/e2e tests/faults $(ARGS)
 
 sim: $(READY) ## The lane protocol against a world that misbehaves (SEEDS=20000)
 	@python -m libs.testkit.simulation --seeds $(SEEDS) $(ARGS)
-
 planted: $(READY) ## Break each rule of the lane once, and see its test find it
 	@python -m tests.planted $(ARGS)
-
 bench: $(READY) ## Measure; a table and JSON
 	@python -m benchmarks $(ARGS)
 
@@ -82,7 +78,6 @@ format: $(READY) ## Put the code in its form
 contracts: $(READY) ## Generate code from schemas/ and proto/
 	@python -m libs.contracts.generate
 	@python -m libs.contracts.protogen
-
 check-contracts: $(READY) ## Schemas are safe and compatible, generated code is in sync
 	@python -m libs.contracts.lint && python -m libs.contracts.compat
 	@python -m libs.contracts.generate --check && python -m libs.contracts.protogen --check
@@ -99,6 +94,5 @@ env: ## Random secrets for docker compose, in .env
 clean: ## Stop everything and remove the data
 	@-test ! -x $(VENV)/bin/deed || deed down
 	@rm -rf .deedbook .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
-
 purge: clean ## Remove .venv as well
 	@rm -rf .venv *.egg-info

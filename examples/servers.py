@@ -13,6 +13,7 @@ from pathlib import Path
 from libs.stack.folders import cache
 
 LOCK = Path(__file__).with_name("servers.lock")
+SQLITE_LOCK = Path(__file__).with_name("sqlite.lock")
 TIMEOUT_S = 600
 
 
@@ -20,9 +21,9 @@ class ServersError(Exception):
     """The environment cannot be made. The text says what failed."""
 
 
-def ensure() -> Path:
-    """The folder with the servers' programs. Safe to call from several processes at once. Raises ServersError."""
-    name = hashlib.sha256(LOCK.read_bytes() + sys.version.encode()).hexdigest()[:12]
+def ensure(locked: Path = LOCK) -> Path:
+    """The folder with the programs of a lock file. Safe to call from several processes at once. Raises ServersError."""
+    name = hashlib.sha256(locked.read_bytes() + sys.version.encode()).hexdigest()[:12]
     place = cache() / f"mcp-servers-{name}"
     programs, done = place / "bin", place / ".done"
     place.mkdir(parents=True, exist_ok=True)
@@ -30,7 +31,7 @@ def ensure() -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not done.exists():
             _uv("venv", "--allow-existing", "--python", sys.executable, str(place))
-            _uv("pip", "sync", "--require-hashes", "--python", str(programs / "python"), str(LOCK))
+            _uv("pip", "sync", "--require-hashes", "--python", str(programs / "python"), str(locked))
             done.touch()
     return programs
 

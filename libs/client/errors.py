@@ -46,7 +46,8 @@ class DeedbookError(Exception):
         super().__init__(reason, code, remedy, category)
 
     def __str__(self) -> str:
-        return f"{self.code}: {self.reason}{f' {self.remedy}' if self.remedy else ''}"
+        reason = self.reason if self.reason.endswith((".", "!", "?")) else f"{self.reason}."
+        return f"{self.code}: {reason} {self.remedy}".rstrip()
 
 
 class Misconfigured(DeedbookError):

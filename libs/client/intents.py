@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Self
 from uuid import UUID, uuid4
 
 from libs.client.errors import InvalidRequest
@@ -26,12 +26,23 @@ _SAME = (
 
 @dataclass(frozen=True)
 class Evidence:
-    """Something that an action rests on: a source by `type` and `id`, a record by its locator, or a ledger event by
-    its event id."""
+    """Something that an action rests on: a source or a record by `type` and `id`, or an event of the ledger.
+
+    >>> from deedbook import Evidence
+    >>> Evidence("ticket", "OPS-17").kind
+    <EvidenceKind.SOURCE: 'SOURCE'>
+    >>> Evidence.event("64ef0147-1ce7-563a-a038-af28ff516a04").kind
+    <EvidenceKind.LEDGER_EVENT: 'LEDGER_EVENT'>
+    """
 
     type: str
     id: str
     kind: EvidenceKind = EvidenceKind.SOURCE
+
+    @classmethod
+    def event(cls, event_id: str) -> Self:
+        """Cites one entry of another deed's timeline, such as what was read before."""
+        return cls("", event_id, EvidenceKind.LEDGER_EVENT)
 
 
 @dataclass(frozen=True)

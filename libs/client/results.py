@@ -269,6 +269,11 @@ class Deed:
         """Does nothing happen before a person acts? If it is to agree, `approval` says to what."""
         return self.waiting is not None and self.waiting.owner_role != ""
 
+    @property
+    def summary(self) -> str:
+        """What the tool said at its last call, 200 characters at most; empty in lists."""
+        return self.tries[-1].reason if self.tries else ""
+
     def succeeded_or_raise(self) -> Deed:
         """This deed if it was carried out. Raises NotSucceeded, also when it has not ended."""
         if self.state is not State.SUCCEEDED:

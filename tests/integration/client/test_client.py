@@ -34,7 +34,7 @@ from libs.stack.probe import is_ready
 from libs.testkit.system import System
 from tests.integration.client.conftest import APPROVER, GUARDED, Connect
 
-pytestmark = [pytest.mark.integration, pytest.mark.requirement("K3")]
+pytestmark = [pytest.mark.integration, pytest.mark.requirement("L1")]
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
 

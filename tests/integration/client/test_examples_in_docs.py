@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -10,22 +11,28 @@ import pytest
 
 import deedbook
 from libs.client import client, intents, sync
+from libs.stack.folders import checkout
 from libs.testkit.system import System
 from tests.integration.client.conftest import Connect
 
-pytestmark = [pytest.mark.integration, pytest.mark.requirement("K3")]
+pytestmark = [pytest.mark.integration, pytest.mark.requirement("L1")]
 
 
-@pytest.mark.parametrize("module", [deedbook, client, intents, sync], ids=lambda module: module.__name__)
-def test_examples_do_what_they_show(
-    module: ModuleType, system: System, caller: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture(autouse=True)
+def _deployment(system: System, caller: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where to call, and as whom, is said by variables."""
     token = tmp_path / "token"
     token.write_text(caller().token())
     variables = {"GATEWAY": system.grpc("gateway"), "STATUS": system.grpc("status"), "TOKEN_FILE": str(token)}
     for name, value in variables.items():
         monkeypatch.setenv(f"DEED_{name}", value)
     monkeypatch.delenv("DEED_KAFKA_BOOTSTRAP", raising=False)
+
+
+@pytest.mark.parametrize("module", [deedbook, client, intents, sync], ids=lambda module: module.__name__)
+def test_examples_do_what_they_show(
+    module: ModuleType,
+) -> None:
     said: list[str] = []
     runner = doctest.DocTestRunner()
     examples = [found for found in doctest.DocTestFinder(exclude_empty=True).find(module) if found.examples]
@@ -33,3 +40,12 @@ def test_examples_do_what_they_show(
     for example in examples:
         runner.run(example, out=said.append)
     assert runner.failures == 0, "".join(said)
+
+
+def test_the_readme_does_what_it_shows(capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (checkout() / "README.md").read_text(), re.DOTALL)
+    examples = [block for block in blocks if "from deedbook import" in block]
+    assert examples
+    for example in examples:
+        exec(compile(example, "README.md", "exec"), {})
+    assert capsys.readouterr().out == "SUCCEEDED written to the journal 1000\n" * len(examples)

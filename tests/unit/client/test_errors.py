@@ -28,7 +28,7 @@ def test_every_failure_says_what_to_do(status: grpc.StatusCode) -> None:
     assert type(error) is BY_STATUS[status]
     assert error.code and error.remedy
     assert error.reason == "it went wrong"
-    assert str(error) == f"{error.code}: it went wrong {error.remedy}"
+    assert str(error) == f"{error.code}: it went wrong. {error.remedy}"
     transient = isinstance(error, errors.Unavailable)
     assert (error.category is Category.TRANSIENT) == transient
 
