@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from libs.client.results import Deed, Entry
 
 PAGE = 100
+UNKNOWN_S = 5.0
 
 
 def register(app: typer.Typer) -> None:
@@ -97,9 +98,31 @@ def list_(
 
 
 def watch(intent: IntentId, json: Json = False) -> None:
-    """Each decision about an intent as it is taken, until it has ended. The exit code says how."""
-    last = ask(lambda client: follow(client.watch(intent), put_json if json else Teller()))
+    """Each decision about an intent as it is taken, until it has ended. The exit code says how.
+
+    One that nobody knows yet is waited for a few seconds: it may just have been submitted."""
+    last = ask(lambda client: follow(_versions(client, intent), put_json if json else Teller()))
     raise typer.Exit(exit_of(last) if last else Exit.WAITING)
+
+
+async def _versions(client: Client, intent: str) -> AsyncGenerator[Deed, None]:
+    """The intent now and after each change. Raises NotFound when it is still unknown after a while."""
+    from libs.client.calling import Pause
+    from libs.client.errors import NotFound
+
+    loop, pause = asyncio.get_running_loop(), Pause()
+    until = loop.time() + UNKNOWN_S
+    while True:
+        try:
+            await client.get(intent)
+            break
+        except NotFound:
+            if loop.time() > until:
+                raise
+        await pause.take()
+    async with aclosing(client.watch(intent)) as deeds:
+        async for deed in deeds:
+            yield deed
 
 
 async def follow(
