@@ -16,7 +16,8 @@ COMMANDS = tuple(
     f"libs.client.commands.{name}"
     for name in (
         *("proposing", "asking", "deciding", "mending", "waiting"),
-        *("switches", "stack", "formats", "lanes"),
+        *("switches", "tools", "servers", "budgets", "policies"),
+        *("stack", "formats", "lanes"),
     )
 )
 EXIT_CODES = "\n\n".join(("Exit codes:", *(f"{code.value}  {meaning}" for code, meaning in ending.MEANINGS.items())))

@@ -1,22 +1,20 @@
-"""A real local system, and the real program `deed` as an operator runs it: in a pipe, with nothing but its words."""
+"""A real local system, and the commands of `deed` as an operator gives them: in a pipe, with nothing but words."""
 
 from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
-from libs.stack.folders import Folder, checkout, home
+from libs.client.cli import build
+from libs.stack.folders import Folder, home
 from libs.stack.scratch import scratch
-
-CALL_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -40,13 +38,14 @@ class Deed:
 
     def run(self, *words: str, given: str = "", **env: str) -> Said:
         """One command, with what is typed into it."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("DEED_")}
-        cache = {"DEED_CACHE": os.environ["DEED_CACHE"]} if "DEED_CACHE" in os.environ else {}
-        ended = subprocess.run(
-            [sys.executable, "-m", "libs.client.cli", *words], cwd=checkout(), input=given, capture_output=True,
-            text=True, timeout=CALL_S, check=False, env=kept | cache | {"DEED_HOME": str(self.root)} | env,
-        )  # fmt: skip
-        return Said(ended.stdout, ended.stderr, ended.returncode)
+        unset: dict[str, str | None] = {
+            name: None for name in os.environ if name.startswith("DEED_") and name != "DEED_CACHE"
+        }
+        around = unset | {"DEED_HOME": str(self.root)} | env
+        ended = CliRunner().invoke(build(), words, input=given, env=around)
+        if ended.exception is not None and not isinstance(ended.exception, SystemExit):
+            raise ended.exception
+        return Said(ended.stdout, ended.stderr, ended.exit_code)
 
     def __call__(self, *words: str, **more: str) -> str:
         """What a command that does what is asked prints."""

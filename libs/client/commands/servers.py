@@ -1,0 +1,99 @@
+"""deed mcp list, add, remove: which tool servers there are. How each is started stands in the operator's file alone."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from libs.client.options import Json, Reason, examples, put_json
+from libs.client.tables import show
+
+HELP = """Which tool servers there are.
+
+A server's command line or address stands in the operator's file (DEED_SERVERS_FILE) on the machines of the workers and
+nowhere else; here it has a name, and says whose tenants may use it."""
+Server = Annotated[str, typer.Argument(metavar="SERVER", help="Its name: the first part of its tools' ids.")]
+
+
+class Transport(StrEnum):
+    """How a server is reached."""
+
+    STDIO = "stdio"
+    HTTP = "http"
+    BUILTIN = "builtin"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    group = typer.Typer(help=HELP, no_args_is_help=True)
+    group.command("list", epilog=examples("deed mcp list"))(list_)
+    group.command(epilog=examples("deed mcp add git --tenant acme --reason 'agents work on the repository'"))(add)
+    group.command(epilog=examples("deed mcp remove git --reason 'moved to another one'"))(remove)
+    app.add_typer(group, name="mcp")
+
+
+def list_(json: Json = False) -> None:
+    """Lists the servers that your tenant may use."""
+    from libs.client.control import operate
+    from libs.client.registry import short
+    from libs.contracts.proto.deedbook.control.v1 import registry_pb2 as reg
+
+    servers = operate(lambda control: control.config()).servers
+    found = [
+        {
+            "server": one.server,
+            "transport": short(one.transport, reg.Transport),
+            "profile": one.profile,
+            "tenants": list(one.tenants),
+        }
+        for one in servers
+    ]
+    if json:
+        put_json(found)
+    elif found:
+        rows = [
+            (str(one["server"]), str(one["transport"]), str(one["profile"]), ", ".join(one["tenants"]) or "all")
+            for one in found
+        ]
+        show(("SERVER", "TRANSPORT", "PROFILE", "TENANTS"), rows)
+    else:
+        typer.echo("No server is registered: `deed mcp add SERVER`.")
+
+
+def add(
+    server: Server,
+    reason: Reason,
+    profile: Annotated[str, typer.Option(help="Its entry in the operator's file; without: the server's name.")] = "",
+    transport: Annotated[Transport, typer.Option(help="How it is reached.")] = Transport.STDIO,
+    tenant: Annotated[list[str] | None, typer.Option(help="May use it; again for more; none = all.")] = None,
+    json: Json = False,
+) -> None:
+    """Registers a server, or replaces what is known about it. Its tools come with `deed tool add --from-mcp`."""
+    from libs.client.control import operate
+    from libs.contracts.proto.deedbook.control.v1 import control_pb2 as pb
+
+    entry = pb.Server(
+        server=server, transport=f"TRANSPORT_{transport.name}", profile=profile or server, tenants=tenant or ()
+    )
+    request = pb.RegisterServerRequest(server=entry, reason=reason)
+    done = operate(lambda control: control.change("RegisterServer", request))
+    if json:
+        put_json({"command_id": done.command_id, "control_seq": done.control_seq})
+    else:
+        typer.echo(f"{server} is registered: control event {done.control_seq}.")
+        typer.echo(f"Next: `deed tool add --from-mcp {server} --reason TEXT`.")
+
+
+def remove(server: Server, reason: Reason, json: Json = False) -> None:
+    """Takes a server away; its tools cannot be used any more."""
+    from libs.client.control import operate
+    from libs.contracts.proto.deedbook.control.v1 import control_pb2 as pb
+
+    request = pb.RemoveServerRequest(server=server, reason=reason)
+    done = operate(lambda control: control.change("RemoveServer", request))
+    if json:
+        put_json({"command_id": done.command_id, "control_seq": done.control_seq})
+    else:
+        typer.echo(f"{server} is gone: control event {done.control_seq}.")

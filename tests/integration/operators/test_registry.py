@@ -1,0 +1,111 @@
+"""deed mcp, tool, budget and policy on a real system with a real tool server that somebody else wrote."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+
+from examples.servers import ensure
+from tests.integration.operators.conftest import Deed
+
+pytestmark = pytest.mark.integration
+ANSWERS = """
+[tools.git_status]
+capability = "git.read"
+effect = "READ"
+effect_class = "READ_ONLY"
+success_rule = "ANSWER"
+price_micros = 10
+timeout_ms = 5000
+"""
+COMMIT = (
+    "git.write",
+    "write",
+    "OPAQUE",
+    "2000",
+    "cheap",
+    "committer",
+    "9000",
+    "repo_path",
+    "TEXT",
+    "commit",
+    "hash (.*)",
+)
+POLICY = {"version": 1, "tools": {"allow": ["git/*"]}, "freshness": {"default": {"soft_ms": 1000, "hard_ms": 2000}}}
+
+
+@pytest.fixture(scope="module")
+def git(deed: Deed) -> str:
+    """The real git server, in the operator's file and registered."""
+    repository = deed.root / "repository"
+    subprocess.run(["git", "init", "-q", str(repository)], check=True, timeout=30)
+    argv = json.dumps([str(ensure() / "mcp-server-git"), "--repository", str(repository)])
+    (deed.root / "servers.toml").write_text(f'[servers.git]\nargv = {argv}\nenv_from = ["PATH"]\n')
+    assert deed.run("tool", "add", "--from-mcp", "git", "--reason", "x").code == 3
+    deed("mcp", "add", "git", "--reason", "agents work on it")
+    assert deed.json("mcp", "list")[0]["profile"] == "git"
+    return "git"
+
+
+@pytest.mark.requirement("F1")
+def test_a_servers_tools_are_discovered_and_registered_by_a_file_or_by_answers(deed: Deed, git: str) -> None:
+    file = deed.root / "answers.toml"
+    file.write_text(ANSWERS)
+    assert "git/git_status is registered" in deed(
+        "tool", "add", "--from-mcp", git, "--answers", str(file), "--reason", "agents read"
+    )
+    deed("tool", "add", "git/git_commit", "--from-mcp", git, "--reason", "agents commit", given="\n".join(COMMIT))
+    listed = {one["tool"]: one for one in deed.json("tool", "list")}
+    assert listed.keys() == {"git/git_status", "git/git_commit"}
+    commit = listed["git/git_commit"]
+    assert (commit["effect"], commit["effect_class"], commit["price_micros"]) == ("WRITE", "OPAQUE", 2000)
+    assert (commit["roles_allowed"], commit["target_path"]) == (["committer"], "repo_path")
+    assert commit["extractors"][0]["pattern"] == "hash (.*)"
+    assert deed.json("tool", "show", "git/git_status")["definition"]["name"] == "git_status"
+
+
+def test_nobody_answering_registers_nothing(deed: Deed, git: str) -> None:
+    said = deed.run("tool", "add", "git/git_log", "--from-mcp", git, "--reason", "x")
+    assert (said.code, "ANSWERS_MISSING" in said.err) == (2, True)
+    assert deed.run("tool", "show", "git/git_log").code == 3
+
+
+@pytest.mark.requirement("F1")
+def test_a_quarantine_ends_when_somebody_accepts_what_the_server_offers(deed: Deed, git: str) -> None:
+    deed("tool", "quarantine", "git/git_status", "--reason", "looks odd")
+    assert deed.json("tool", "show", "git/git_status")["state"] == "QUARANTINED"
+    assert deed.run("tool", "accept", "git/git_status", "--reason", "read it", given="n\n").code == 1
+    deed("tool", "accept", "git/git_status", "--reason", "read it", "--yes")
+    assert deed.json("tool", "show", "git/git_status")["state"] == "ACTIVE"
+    said = deed.run("tool", "accept", "git/git_status", "--definition-hash", "ab" * 32, "--reason", "x")
+    assert (said.code, said.err.split(":")[0]) == (1, "NOT_QUARANTINED")
+    deed("tool", "remove", "git/git_status", "--reason", "over")
+    assert deed.run("tool", "remove", "git/git_status", "--reason", "over").code == 3
+
+
+@pytest.mark.requirement("C1")
+def test_a_cap_is_set_shown_with_its_sums_and_removed(deed: Deed) -> None:
+    deed("budget", "set", "tenant", "acme", "--hard-micros", "5000", "--soft-micros", "4000", "--reason", "as agreed")
+    (row,) = deed.json("budget", "show")
+    assert (row["kind"], row["id"], row["hard_micros"], row["soft_micros"]) == ("TENANT", "acme", 5000, 4000)
+    assert (row["reserved_micros"], row["spent_micros"], row["left_micros"]) == (0, 0, 5000)
+    assert "5,000" in deed("budget", "show")
+    said = deed.run("budget", "set", "tenant", "acme", "--hard-micros", "1", "--soft-micros", "2", "--reason", "x")
+    assert (said.code, said.err.split(":")[0]) == (1, "VALUE_INVALID")
+    deed("budget", "remove", "tenant", "acme", "--reason", "over")
+    assert deed.json("budget", "show") == []
+
+
+def test_a_policy_is_checked_published_and_shown(deed: Deed) -> None:
+    assert deed.run("policy", "show").code == 3
+    text = json.dumps(POLICY)
+    digest = json.loads(deed("policy", "check", "-", "--json", given=text))["policy_hash"]
+    wrong = deed.run("policy", "check", "-", given='{"version": 1}')
+    assert (wrong.code, wrong.err.split(":")[0]) == (1, "POLICY_MALFORMED")
+    assert (
+        json.loads(deed("policy", "publish", "-", "--reason", "start", "--json", given=text))["policy_hash"] == digest
+    )
+    shown = deed.json("policy", "show")
+    assert (shown["policy_hash"], shown["policy"]) == (digest, POLICY)
