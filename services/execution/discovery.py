@@ -17,8 +17,8 @@ import msgspec
 
 from libs.runtime.logs import configure
 from libs.runtime.settings import SettingsError
-from services.execution.adapters.connection import discover, unknown_profile
 from services.execution.adapters.profiles import load_profiles
+from services.execution.adapters.warm import discover, unknown_profile
 from services.execution.ports import NotReady
 
 ANSWER_BYTES_MAX = 4 << 20

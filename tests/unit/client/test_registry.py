@@ -20,7 +20,7 @@ COMMIT = Offered("git_commit", DEFINITION, "ab" * 32)
 
 
 def answers(**more: Any) -> dict[str, Any]:
-    return tomllib.loads(ENTRY)["tools"]["git_commit"] | more
+    return {**tomllib.loads(ENTRY)["tools"]["git_commit"], **more}
 
 
 def test_the_example_makes_an_entry() -> None:
