@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from libs.governance.control import ControlView
@@ -12,6 +13,7 @@ from libs.runtime.keyset import KeySource
 from libs.runtime.outbound import CommandLog, KafkaOutbound
 from libs.runtime.process import Process
 from libs.runtime.settings import AuthSettings, KafkaSettings, load
+from services.execution.adapters.keys import effect_key
 from services.execution.adapters.routing import Adapters, build_adapters
 from services.execution.changes import Changes, Give
 from services.execution.effects import Effects
@@ -39,14 +41,15 @@ class _World(dict[str, Any]):
 async def host_deciders(process: Process, names: Sequence[str]) -> None:
     """Host these services until the process is told to stop."""
     keys = KeySource(load(AuthSettings)) if "intake" in names else None
-    adapters = build_adapters(load(ToolSettings)) if "execution" in names else None
+    tools = load(ToolSettings) if "execution" in names else None
+    adapters = build_adapters(tools) if tools is not None else None
     kafka = load(KafkaSettings)
     reports = KafkaOutbound(kafka, f"{process.name}/reports", REPORT_TIMEOUT_MS)  # connects with the first report
     if keys is not None:
         await keys.start()
     try:
         give = CommandLog(reports, kafka.lanes).give_control
-        effects = _effects(process, adapters, give) if adapters is not None else None
+        effects = _effects(process, adapters, tools, give) if adapters is not None and tools is not None else None
         await host(process, [TABLE[name] for name in names], Given(effects=effects, world=_World(keys)))
     finally:
         if keys is not None:
@@ -56,9 +59,13 @@ async def host_deciders(process: Process, names: Sequence[str]) -> None:
         await reports.stop()
 
 
-def _effects(process: Process, adapters: Adapters, give: Give) -> Callable[[Callable[[], ControlView]], Effects]:
+def _effects(
+    process: Process, adapters: Adapters, tools: ToolSettings, give: Give
+) -> Callable[[Callable[[], ControlView]], Effects]:
+    key_of = partial(effect_key, tools.effect_key_secret.get_secret_value().encode())
+
     def build(view: Callable[[], ControlView]) -> Effects:
         adapters.watch(Changes(give, view, process.metrics).offered)
-        return Effects(adapters, view, process.metrics)
+        return Effects(adapters, view, process.metrics, key_of)
 
     return build

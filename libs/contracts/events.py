@@ -471,11 +471,13 @@ class ToolEntry(msgspec.Struct, frozen=True):
     backoff_max_ms: int = 60000
     """Longest wait between attempts."""
     key_placement: KeyPlacement = KeyPlacement.NONE
-    """Where the idempotency key goes (KEYED only)."""
+    """Where the idempotency key goes (KEYED, and QUERYABLE if it is asked by it)."""
     key_name: str = ""
     """Name of the argument, metadata entry or header that takes the key."""
     query_tool: str = ""
-    """Tool that says whether a call was applied (QUERYABLE only)."""
+    """Name of a READ_ONLY tool of the same server, registered as well, whose answer names an outside object if the
+    call was applied and none if not (QUERYABLE only).
+    """
     query_template: str = ""
     """Arguments of the query tool: JSON text with {argument} and {key} places."""
     quiet_ms: int = 0
@@ -1364,6 +1366,12 @@ class ExecutionInDoubt(msgspec.Struct, frozen=True, gc=False):
     """Before this moment 'not there' proves nothing."""
     owner_role: str
     """The role that must resolve it."""
+    query: int = 0
+    """How many times the tool has been asked whether the call was applied, this time included; 0 = it is not asked
+    (any more).
+    """
+    ask_at: int | None = None
+    """When it is asked next; null = it is being asked, or not asked at all."""
 
 
 class ExecutionRefused(msgspec.Struct, frozen=True):

@@ -2569,11 +2569,11 @@ def read_execution_in_doubt(value: bytes, at: int) -> tuple[ExecutionInDoubt, in
     quiet_until_at_, at = read_long(value, at)
     owner_role_, at = read_string(value, at)
     made = ExecutionInDoubt(
-        attempt_,
-        code_,
-        reason_,
-        quiet_until_at_,
-        owner_role_,
+        attempt=attempt_,
+        code=code_,
+        reason=reason_,
+        quiet_until_at=quiet_until_at_,
+        owner_role=owner_role_,
     )
     return made, at
 
@@ -2586,6 +2586,40 @@ def write_execution_in_doubt(record: ExecutionInDoubt) -> bytes:
             write_string(record.reason),
             write_long(record.quiet_until_at),
             write_string(record.owner_role),
+        )
+    )
+
+
+def read_execution_in_doubt_2(value: bytes, at: int) -> tuple[ExecutionInDoubt, int]:
+    attempt_, at = read_int(value, at)
+    code_, at = read_string(value, at)
+    reason_, at = read_string(value, at)
+    quiet_until_at_, at = read_long(value, at)
+    owner_role_, at = read_string(value, at)
+    query_, at = read_int(value, at)
+    ask_at_, at = read_nullable(value, at, read_long)
+    made = ExecutionInDoubt(
+        attempt_,
+        code_,
+        reason_,
+        quiet_until_at_,
+        owner_role_,
+        query_,
+        ask_at_,
+    )
+    return made, at
+
+
+def write_execution_in_doubt_2(record: ExecutionInDoubt) -> bytes:
+    return b"".join(
+        (
+            write_int(record.attempt),
+            write_string(record.code),
+            write_string(record.reason),
+            write_long(record.quiet_until_at),
+            write_string(record.owner_role),
+            write_int(record.query),
+            write_nullable(record.ask_at, write_long),
         )
     )
 

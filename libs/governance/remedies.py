@@ -16,6 +16,7 @@ _AGAIN = "Submit again under a new idempotency key, with retry_of naming this in
 _SWITCH = "Wait until an operator opens the switch again (`deed unkill`), then submit under a new key."
 _LOOK = "Nothing is left to do; `deed show INTENT` says how it went."
 _RESOLVE = "Find out in the outside system whether it happened, then `deed resolve INTENT`."
+_ASKED = "The tool is asked again by itself; or find out, then `deed resolve INTENT`."
 _SERVER = "The operator looks at the tool server's log (`deed logs`) and its entry in the servers' file."
 _TYPED = "Correct what the reason names, and give the command again."
 _SEEN = "Look it up first (`deed show INTENT`): somebody else was faster, or the name is mistyped."
@@ -142,6 +143,11 @@ EXECUTING: Final[Mapping[str, str]] = {
     "KEY_ARGUMENT_TAKEN": "Leave out the argument that carries the key of the call.",
     "KEY_NOT_PLACEABLE": "The operator corrects where the tool takes its key (key placement in the registry).",
     "KEY_WINDOW_OVER": "The tool may not honour the key of the first call any more. " + _RESOLVE,
+    "ASKING": _ASKED,
+    "NOT_THERE_YET": _ASKED,
+    "QUERY_FAILED": _ASKED,
+    "QUERY_UNFILLED": "The operator corrects query_template of the tool in the registry. " + _RESOLVE,
+    "QUERY_TOOL_WRITES": "The operator registers a READ_ONLY tool as the one to ask. " + _RESOLVE,
     "TOOL_MISSING": "The operator looks at the server: it does not offer this tool any more.",
     "TRANSPORT_MISSING": "The operator registers the tool's server with a transport that the worker has.",
     "TIMEOUT": "No answer came in time. " + _RESOLVE,

@@ -152,7 +152,8 @@ class Waiting(msgspec.Struct, frozen=True):
 
 class Effect(msgspec.Struct, frozen=True):
     """One call of a tool. `expires_at`: nothing starts at or after it. `stop_code` set: the gate must not start it
-    (cancelled, withdrawn); ends as not sent."""
+    (cancelled, withdrawn); ends as not sent. `query`: it asks about the call of `tool` with these arguments, and
+    changes nothing."""
 
     key: bytes
     attempt: int
@@ -168,6 +169,7 @@ class Effect(msgspec.Struct, frozen=True):
     trace_parent: str = ""
     stop_code: str = ""
     stop_reason: str = ""
+    query: bool = False
 
 
 class ScopeRow(msgspec.Struct, frozen=True):

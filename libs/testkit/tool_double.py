@@ -21,7 +21,6 @@ import asyncio
 import json
 import os
 import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,7 @@ from mcp_types import (
     Tool,
 )
 
-MODES = ("ok", "drop", "hang", "twice", "lie", "error", "huge", "malformed", "stray", "no_refs", "drip")
+MODES = ("ok", "drop", "lose", "hang", "twice", "lie", "error", "huge", "malformed", "stray", "no_refs", "drip")
 HUGE = 50 * 1024 * 1024
 SCHEMA = {
     "type": "object",
@@ -93,10 +92,15 @@ class Double:
         meta = dict(ctx.meta or {})
         key = str(meta.get("deedbook/intent") or arguments.get("key", ""))
         if params.name == "look":
-            applied = Counter(effects(self._file))[str(arguments.get("key", key))]
-            return CallToolResult(content=[], structured_content={"applied": applied})
+            return self._look(str(arguments.get("key", key)))
         idempotency_key = str(meta.get("deedbook/idempotency-key") or arguments.get("idempotency_key", ""))
         return await self._apply(key, idempotency_key, arguments, ctx)
+
+    def _look(self, key: str) -> CallToolResult:
+        """How often a key took effect: of an intent, or the idempotency key that came with a call."""
+        applied = sum(what in ("applied", "keyed") and found == key for what, found, _ in entries(self._file))
+        refs = [{"type": "effect", "id": key}] if applied else []
+        return CallToolResult(content=[], structured_content={"applied": applied, "external_object_refs": refs})
 
     async def _apply(
         self, key: str, idempotency_key: str, arguments: dict[str, Any], ctx: ServerRequestContext[Any]
@@ -106,6 +110,8 @@ class Double:
         mode = arguments.get("mode", "ok")
         self._journal.write("received", key, call)
         await anyio.sleep(arguments.get("delay_before_ms", 0) / 1000)
+        if mode == "lose":
+            os._exit(1)
         if not self._is_repeated(idempotency_key, call):
             for _ in range({"lie": 0, "twice": 2}.get(mode, 1)):
                 self._journal.write("applied", key, call)

@@ -198,6 +198,7 @@ def _check_effect(entry: ToolEntry) -> None:
             _check_window(entry)
         case EffectClass.QUERYABLE:
             _require(_TOOL.fullmatch(entry.query_tool) is not None, "a QUERYABLE tool needs a query_tool")
+            _check_question(entry)
         case EffectClass.OPAQUE:
             pass
     keyed = entry.effect_class is EffectClass.KEYED
@@ -212,6 +213,13 @@ def _check_window(entry: ToolEntry) -> None:
         long_enough = entry.key_window_ms > entry.timeout_ms
         _require(long_enough, "key_window_ms must be longer than timeout_ms, or nothing can be called again in it")
         _require(entry.attempts_max > 1, "key_window_ms needs attempts_max of 2 or more")
+
+
+def _check_question(entry: ToolEntry) -> None:
+    try:
+        read_object(entry.query_template or "{}", DEFINITION)
+    except JsonRefused as error:
+        raise ChangeRefused("VALUE_INVALID", f"query_template is no JSON object: {error}") from error
 
 
 def _check_reading(entry: ToolEntry) -> None:

@@ -1,6 +1,6 @@
 """What came of a call: an answer, none, a stop at the gate, or an owner that was lost.
 
-answer         READ_ONLY                   KEYED                               QUERYABLE, OPAQUE
+answer         READ_ONLY                   KEYED                               QUERYABLE (asked), OPAQUE
 SUCCEEDED      succeeded                   succeeded                           succeeded
 FAILED         transient: next attempt, while there are some (OPAQUE: never); else failed
 NOT_SENT       transient: next attempt, while there are some; else failed
@@ -29,9 +29,9 @@ from libs.contracts.events import (
 )
 from libs.governance.control import Tool
 from libs.ledger.service import Decision, Event, Recover, Stopped, World
+from services.execution.asking import OWNER_ROLE, ask
 from services.execution.state import ExecutionState, Phase
 
-OWNER_ROLE = "resolver"
 QUIET_MARGIN_MS = 5_000  # after a call's time-out: what is on its way may still arrive at the tool
 _MS = 1_000
 
@@ -76,7 +76,7 @@ def on_recover(item: Recover, state: ExecutionState, world: World) -> list[Decis
         return []
     reason = "the worker that called the tool was lost before it recorded an answer"
     failure = Failure("OWNER_LOST", FailureCategory.TRANSIENT, reason, item.first_started_at)
-    return [_ambiguous(failure, state, world, item.quiet_until_at)]
+    return [_ambiguous(failure, state, world, item.quiet_until_at + _quiet_ms(state, world) * _MS)]
 
 
 def on_stopped(item: Stopped, state: ExecutionState, world: World) -> list[Decision]:
@@ -135,6 +135,8 @@ def _ambiguous(failure: Failure, state: ExecutionState, world: World, quiet_unti
             until_at = _key_until(failure, state, world)
             again = _retry(failure, state, world, until_at) if until_at is not None else None
             return again or _in_doubt(state, failure.code, failure.reason, quiet_until_at)
+        case EffectClass.QUERYABLE:
+            return ask(state, quiet_until_at, failure.code, failure.reason)
         case _:
             return _in_doubt(state, failure.code, failure.reason, quiet_until_at)
 
@@ -194,10 +196,15 @@ def _failed(failure: Failure, state: ExecutionState) -> Event:
 
 
 def _quiet_until(answer: ToolAnswer, state: ExecutionState, world: World) -> int:
-    tool = _tool(state, world)
     timeout_ms = state.call.timeout_ms if state.call else 0
-    quiet_ms = QUIET_MARGIN_MS + (tool.entry.quiet_ms if tool else 0)
+    quiet_ms = QUIET_MARGIN_MS + _quiet_ms(state, world)
     return max(world.now_at, answer.started_at + timeout_ms * _MS) + quiet_ms * _MS
+
+
+def _quiet_ms(state: ExecutionState, world: World) -> int:
+    """How long the tool may take until what it did is seen by whoever asks."""
+    tool = _tool(state, world)
+    return tool.entry.quiet_ms if tool else 0
 
 
 def _tool(state: ExecutionState, world: World) -> Tool | None:

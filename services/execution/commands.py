@@ -18,6 +18,7 @@ from libs.contracts.events import (
 )
 from libs.governance.commands import UNKNOWN, CancelMark, actor_of, may_see, reject, reject_unknown
 from libs.ledger.service import Command, Decision, Event, World
+from services.execution import asking
 from services.execution.answers import on_answer
 from services.execution.state import EARLY_MAX, EARLY_OF_TENANT_MAX, ExecutionState, Phase
 
@@ -143,6 +144,9 @@ def _may_not_resolve(body: Resolve, state: ExecutionState, world: World) -> tupl
 def _late(command: Command, body: LateResult, state: ExecutionState, world: World) -> list[Decision]:
     if body.principal.kind is not ActorKind.SYSTEM or state.attempt == 0:
         return [reject_unknown(command)]
+    if asking.is_question(body.attempt):
+        over = reject(command, "ALREADY_ENDED", "the question is over")
+        return asking.on_answer(body.answer, body.attempt, state, world) or [over]
     actor, answer = actor_of(body.principal), _with_cost(body.answer, state)
     if state.phase is Phase.DISPATCHED and body.attempt == state.attempt:
         return on_answer(body.answer, body.attempt, state, world)

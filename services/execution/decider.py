@@ -2,7 +2,7 @@
 comes of it into one ending, or into a doubt that only evidence ends.
 
 `state.py` says what is known, and asks for the call; `facts.py` folds it; `answers.py` judges what came of a call;
-`commands.py` is what people and late workers say.
+`asking.py` asks tools that can be asked; `commands.py` is what people and late workers say.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from libs.ledger.service import (
     Stopped,
     World,
 )
+from services.execution import asking
 from services.execution.answers import key_window_end, not_done, on_answer, on_recover, on_stopped
 from services.execution.commands import on_command, reject_early, reject_others
 from services.execution.facts import HEEDS, evolve
@@ -59,11 +60,12 @@ def decide(item: Input, state: ExecutionState, world: World) -> list[Decision]:
         case Command():
             return _on_command(item, state, world)
         case Result():
-            return on_answer(item.answer, item.attempt, state, world)
+            judge = asking.on_answer if asking.is_question(item.attempt) else on_answer
+            return judge(item.answer, item.attempt, state, world)
         case Stopped():
-            return on_stopped(item, state, world)
+            return (asking.on_stopped if asking.is_question(item.attempt) else on_stopped)(item, state, world)
         case Recover():
-            return on_recover(item, state, world)
+            return (asking.on_recover if asking.is_question(item.attempt) else on_recover)(item, state, world)
 
 
 def prepare(record: Record, world: World) -> Prepared:
@@ -78,6 +80,8 @@ def _on_fact(fact: Fact, state: ExecutionState, world: World) -> list[Decision]:
 
 
 def _on_due(state: ExecutionState, world: World) -> list[Decision]:
+    if state.phase is Phase.IN_DOUBT:
+        return asking.on_due(state, world)
     if state.known:
         return _advance(state, world)
     return [reject_early(mark) for mark in state.cancels if world.now_at >= mark.noted_at + COMMAND_WAIT]

@@ -59,7 +59,7 @@ def _accepted(state: ExecutionState, fact: Fact, body: IntentAccepted) -> Execut
         tenant=envelope.tenant,
         account=envelope.account,
         trace_parent=envelope.trace_parent,
-        subject=subject_of(fact) if state.open else None,
+        subject=subject_of(fact) if state.open or state.query else None,
     )
 
 
@@ -131,7 +131,17 @@ def _retry(state: ExecutionState, fact: Fact, body: ExecutionRetryScheduled) -> 
 
 
 def _in_doubt(state: ExecutionState, fact: Fact, body: ExecutionInDoubt) -> ExecutionState:
-    return msgspec.structs.replace(_shrunk(state, Phase.IN_DOUBT), quiet_until_at=body.quiet_until_at)
+    doubtful = msgspec.structs.replace(_shrunk(state, Phase.IN_DOUBT), quiet_until_at=body.quiet_until_at)
+    if body.query == 0:
+        return doubtful
+    return msgspec.structs.replace(
+        doubtful,
+        subject=state.subject,
+        call=state.call,
+        query=body.query,
+        ask_at=body.ask_at,
+        asked_at=fact.envelope.occurred_at if body.ask_at is None else state.asked_at,
+    )
 
 
 def _resolved(state: ExecutionState, fact: Fact, body: ExecutionResolved) -> ExecutionState:

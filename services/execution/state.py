@@ -3,6 +3,8 @@
     gathering --all there--> READY --> DISPATCHED --> ENDED
                                ^            |----> RETRY (READY again, later)
                                +------------+----> IN_DOUBT --> RESOLVED
+    IN_DOUBT, of a QUERYABLE tool: asking --not there yet, no answer--> waiting to ask --time--> asking
+
     gathering --decided elsewhere: blocked, denied, cancelled, expired--> CLOSED
 
 READY is not stored: it is what is there.
@@ -19,6 +21,8 @@ from libs.governance.commands import CancelMark, Marks, that_counts
 from libs.governance.subject import Subject
 from libs.ledger.service import Effect, Waiting, WaitKind
 
+QUERY_FROM = 1_000  # questions are numbered from here on: they are no attempts, of which there are 20 at most
+FOREVER = 2**62
 COMMAND_WAIT = 30_000_000  # microseconds that a cancellation waits for an intent that is not known yet
 EARLY_MAX = 32  # cancellations that wait for one intent
 EARLY_OF_TENANT_MAX = 4  # of them from one tenant, so that no stranger leaves no room for the owner's
@@ -71,7 +75,8 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
 class ExecutionState(msgspec.Struct, frozen=True, omit_defaults=True):
     """One deed. `attempt`: the last that was dispatched. `applied`, `cost_micros`: how it ended, by the last word.
     `cancels`: before the intent is known, whoever may turn out to be its owner; then the one that counts.
-    `call_until_at`: set when an earlier call may have been applied; its key is honoured until then."""
+    `call_until_at`: set when an earlier call may have been applied; its key is honoured until then.
+    `query`: how many times the tool was asked in this doubt, `asked_at` when last, `ask_at` when next."""
 
     phase: Phase = Phase.OPEN
     tenant: str = ""
@@ -88,6 +93,9 @@ class ExecutionState(msgspec.Struct, frozen=True, omit_defaults=True):
     first_started_at: int | None = None
     call_until_at: int | None = None
     quiet_until_at: int = 0
+    query: int = 0
+    asked_at: int = 0
+    ask_at: int | None = None
     price_micros: int = 0
     applied: bool = False
     cost_micros: int = 0
@@ -107,6 +115,16 @@ class ExecutionState(msgspec.Struct, frozen=True, omit_defaults=True):
     def unsure(self) -> bool:
         """May an earlier attempt have been applied? Then only a success or a doubt can follow."""
         return self.call_until_at is not None
+
+    @property
+    def asking(self) -> bool:
+        """Is the tool being asked at this moment whether its call was applied?"""
+        return self.phase is Phase.IN_DOUBT and self.query > 0 and self.ask_at is None
+
+    @property
+    def place(self) -> int:
+        """The number under which the lane knows what is under way: of the attempt, or of the question."""
+        return QUERY_FROM + self.query if self.asking else self.attempt
 
     @property
     def ended(self) -> bool:
@@ -151,6 +169,10 @@ def waits(state: ExecutionState) -> Waiting | None:
     """What the deed waits for, and until when."""
     if state.phase is Phase.DISPATCHED:
         return Waiting(WaitKind.DISPATCHED, state.attempt, why="the tool's answer")
+    if state.asking:
+        return Waiting(WaitKind.DISPATCHED, state.place, why="the tool's word on what it did", owner="resolver")
+    if state.phase is Phase.IN_DOUBT and state.ask_at is not None:
+        return Waiting(WaitKind.TIMER, state.attempt, state.ask_at, "to ask the tool what it did", "resolver")
     if state.phase is Phase.IN_DOUBT:
         return Waiting(WaitKind.TIMER, state.attempt, why="a person to find out what happened", owner="resolver")
     if state.ready:
@@ -164,10 +186,10 @@ def waits(state: ExecutionState) -> Waiting | None:
 
 
 def react(state: ExecutionState) -> Effect | None:
-    """The call that a dispatched deed asks for. A cancellation or withdrawal that came since stops it at the gate."""
+    """The call that a dispatched deed asks for. A cancellation or withdrawal that came since stops it at the gate.
+    In doubt, the question to the tool: it passes the same gate, and is not the deed's call."""
     subject, call = state.subject, state.call
-    until_at = state.call_until_at
-    if state.phase is not Phase.DISPATCHED or subject is None or call is None:
+    if not (state.phase is Phase.DISPATCHED or state.asking) or subject is None or call is None:
         return None
     stop_code, stop_reason = "", ""
     if mark := state.cancelled_by:
@@ -176,17 +198,26 @@ def react(state: ExecutionState) -> Effect | None:
         stop_code, stop_reason = "APPROVAL_WITHDRAWN", state.consent.withdrawn_why
     return Effect(
         key=subject.intent_id,
-        attempt=state.attempt,
+        attempt=state.place,
         tool=subject.tool,
         server=call.server,
         arguments=subject.arguments,
-        effect_class=call.effect_class,
+        effect_class=EffectClass.READ_ONLY if state.asking else call.effect_class,
         timeout_ms=call.timeout_ms,
-        expires_at=state.deadline_at if until_at is None else min(state.deadline_at, until_at),
+        expires_at=_start_until(state),
         tenant=state.tenant,
         account=state.account,
         capability=subject.capability,
         trace_parent=state.trace_parent,
         stop_code=stop_code,
         stop_reason=stop_reason,
+        query=state.asking,
     )
+
+
+def _start_until(state: ExecutionState) -> int:
+    """The moment at and after which the gate starts nothing. To ask is never too late."""
+    if state.asking:
+        return FOREVER
+    until_at = state.call_until_at
+    return state.deadline_at if until_at is None else min(state.deadline_at, until_at)

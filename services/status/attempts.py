@@ -79,7 +79,9 @@ def stopped(view: IntentView, fact: Fact, body: ExecutionCancelled | ExecutionEx
 
 
 def in_doubt(view: IntentView, fact: Fact, body: ExecutionInDoubt) -> Fields:
-    """Nobody knows."""
+    """Nobody knows. That the tool is asked does not change how the doubt began."""
+    if view.doubt is not None and view.doubt.attempt == body.attempt:
+        return {}
     doubt = Doubt(body.attempt, fact.envelope.occurred_at, body.code, body.reason, body.quiet_until_at, body.owner_role)
     tries = _closed(view, fact, body.attempt, status=TryStatus.IN_DOUBT, code=body.code, reason=body.reason)
     return {"doubt": doubt, "tries": tries}

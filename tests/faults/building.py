@@ -7,7 +7,7 @@ import json
 import random
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from libs.contracts.events import (
     KeyPlacement,
     RegisterServer,
     RegisterTool,
+    SuccessRule,
     ToolEntry,
     Transport,
 )
@@ -28,7 +29,8 @@ from libs.stack.shapes import Plan
 from libs.stack.stack import Stack
 from libs.testkit import seeding
 from libs.testkit.system import System
-from libs.testkit.tool_bench import double_profile
+from libs.testkit.tool_bench import double_profile, entry_of
+from services.execution.adapters.definition import ToolDefinition
 from services.execution.adapters.warm import discover
 from services.table import DECIDERS, TABLE
 from tests.faults.rig import LEASE_MS, SCARCE, Rig
@@ -52,6 +54,14 @@ ENV = {
 KEYED: dict[str, Any] = {
     "effect_class": EffectClass.KEYED, "key_placement": KeyPlacement.META, "key_window_ms": 600_000, "attempts_max": 9,
 }  # fmt: skip
+# It is asked by the key that its call carried.
+QUERYABLE: dict[str, Any] = {
+    "effect_class": EffectClass.QUERYABLE, "key_placement": KeyPlacement.META, "timeout_ms": 2_000,
+    "query_tool": "look", "query_template": '{"key":"{key}"}', "quiet_ms": 500,
+}  # fmt: skip
+LOOK: dict[str, Any] = {
+    "effect": EffectKind.READ, "effect_class": EffectClass.READ_ONLY, "success_rule": SuccessRule.ANSWER,
+}  # fmt: skip
 
 
 async def build(root: Path, plan: Plan, names: Iterable[str] | None = None, **env: str) -> Rig:
@@ -68,7 +78,7 @@ async def build(root: Path, plan: Plan, names: Iterable[str] | None = None, **en
         )
         found = asyncio.create_task(discover(profile, 1 << 20, 20_000))
         await system.start(names)
-        await system.seed(commands({tool.name: tool for tool in await found}["apply"]))
+        await system.seed(commands({tool.name: tool for tool in await found}))
     except BaseException:
         system.kill_all()
         await asyncio.to_thread(stack.stop)
@@ -80,8 +90,9 @@ async def build(root: Path, plan: Plan, names: Iterable[str] | None = None, **en
     return Rig(stack, system, services, Witness(system.kafka), random.Random(seed))
 
 
-def commands(definition: Any) -> list[Any]:
+def commands(found: Mapping[str, ToolDefinition]) -> list[Any]:
     """What must be in force: the double beside the built-in tools, and a budget that runs out."""
+    definition = found["apply"]
     head: dict[str, Any] = {"principal": seeding.OPERATOR, "reason": "set up", "issued_at": seeding.now_at()}
     entry = ToolEntry(
         server="double", definition=definition.json, definition_hash=definition.hash, capability="double",
@@ -93,6 +104,10 @@ def commands(definition: Any) -> list[Any]:
         seeding.budget(BudgetKind.ACCOUNT, f"{seeding.TENANT}/{SCARCE}", SCARCE_DEEDS * PRICE_MICROS),
         *_offered("double", entry, head),
         *_offered("keyed", msgspec.structs.replace(entry, **KEYED), head),
+        *_offered("asked", msgspec.structs.replace(entry, **QUERYABLE), head),
+        RegisterTool(
+            command_id=random.randbytes(16), tool="asked/look", entry=entry_of("asked", found["look"], **LOOK), **head
+        ),
         *_offered("brief", msgspec.structs.replace(entry, **KEYED | {"key_window_ms": entry.timeout_ms + 1}), head),
     ]
 

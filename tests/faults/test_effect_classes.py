@@ -8,9 +8,9 @@ import signal
 import psutil
 import pytest
 
-from libs.contracts.events import ExecutionInDoubt, ExecutionRetryScheduled, OutcomeStatus
+from libs.contracts.events import ExecutionInDoubt, ExecutionResolved, ExecutionRetryScheduled, OutcomeStatus
 from libs.testkit.seeding import now_at
-from tests.faults.rig import Rig, double_intent
+from tests.faults.rig import Rig, double_intent, until
 from tests.faults.witness import Call
 
 pytestmark = [pytest.mark.integration, pytest.mark.requirement("F5"), pytest.mark.requirement("T18")]
@@ -36,6 +36,43 @@ async def test_after_the_keys_window_nothing_is_called_again(rig: Rig) -> None:
     calls = rig.calls()
     assert hit <= rig.witness.bodies(ExecutionInDoubt, "ledger.execution").keys()
     assert all(sum(call.key == key for call in calls) == 1 for key in hit)
+
+
+async def test_a_queryable_tool_is_asked_what_became_of_a_call_that_a_kill_hit(rig: Rig) -> None:
+    hit, ids = await _kill_in_mid_call(rig, "asked/apply")
+    await until(lambda: _all_ended(rig, ids), "the doubts do not end")
+    await rig.prove()
+    resolved = rig.witness.bodies(ExecutionResolved, "ledger.execution")
+    outcomes, calls = rig.witness.outcomes(), rig.calls()
+    assert {outcomes[key].status for key in ids} == {OutcomeStatus.SUCCEEDED}
+    for key in hit:
+        assert [(body.applied, body.by) for body in resolved[key]] == [(True, "deedbook/execution")]
+        assert sum(call.key == key for call in calls) == 1, "it was called again instead of asked"
+
+
+@pytest.mark.requirement("X6")
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        ('{"delay_before_ms":3000}', OutcomeStatus.SUCCEEDED),  # applied after the time-out, and after it was asked
+        ('{"mode":"lose"}', OutcomeStatus.FAILED),  # it dies without having done anything
+    ],
+)
+async def test_not_there_is_believed_after_the_quiet_period_only(
+    rig: Rig, arguments: str, status: OutcomeStatus
+) -> None:
+    (key,) = await rig.submit([double_intent(f"quiet-{now_at()}", 0, tool="asked/apply", arguments=arguments)])
+    await until(lambda: _all_ended(rig, [key]), "the doubt does not end")
+    await rig.prove()
+    doubts = rig.witness.bodies(ExecutionInDoubt, "ledger.execution")[key]
+    assert doubts[0].query == 1
+    assert "NOT_THERE_YET" in [doubt.code for doubt in doubts]
+    assert rig.witness.outcomes()[key].status is status
+
+
+async def _all_ended(rig: Rig, ids: list[bytes]) -> bool:
+    await rig.witness.catch_up()
+    return rig.witness.outcomes().keys() >= set(ids)
 
 
 async def _kill_in_mid_call(rig: Rig, tool: str) -> tuple[set[bytes], list[bytes]]:

@@ -23,8 +23,10 @@ def effect_key(secret: bytes, tenant: str, intent_id: bytes) -> str:
 
 def place_key(entry: ToolEntry, key: str, arguments: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """(arguments, `_meta`) with the key where the entry says. Raises NotReady when there is no such place: without its
-    key a KEYED tool would be called twice after a crash."""
-    if entry.effect_class is not EffectClass.KEYED:
+    key a KEYED tool would be called twice after a crash. A QUERYABLE tool takes it to be asked by it later, or has a
+    reference of its own in the arguments."""
+    by_key = entry.effect_class is EffectClass.QUERYABLE and entry.key_placement is not KeyPlacement.NONE
+    if entry.effect_class is not EffectClass.KEYED and not by_key:
         return arguments, {}
     match entry.key_placement:
         case KeyPlacement.META:
