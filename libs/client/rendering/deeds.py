@@ -11,7 +11,7 @@ from libs.client.results import Attempt, Deed, Entry, Finding
 from libs.contracts.events import Verdict
 
 _VERDICTS = {Verdict.BLOCK: "red", Verdict.WARN: "yellow", Verdict.ALLOW: "green"}
-LISTED = ("INTENT", "STATE", "TOOL", "ACCOUNT", "BY", "CREATED", "COST", "")
+LISTED = ("INTENT", "STATE", "TOOL", "BY", "CREATED", "COST", "")
 
 
 def brief(deed: Deed, now: datetime) -> Page:
@@ -207,7 +207,6 @@ def _row(deed: Deed) -> tuple[Cell, ...]:
         deed.intent_id,
         state(deed.state),
         deed.tool,
-        deed.account,
         deed.requester,
         moment(deed.created_at),
         str(deed.cost_micros or ""),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 GAP = "  "
+WORD_MAX = 36  # characters of an id
 
 
 class Words(NamedTuple):
@@ -95,15 +96,19 @@ def _rich_line(part: Line) -> Text:
 def _rich_grid(part: Grid) -> Table:
     from rich.table import Table
 
-    table = Table(*part.headings, box=None, header_style="bold", pad_edge=False, show_header=bool(part.headings))
-    for n, _ in enumerate(part.rows[0] if part.rows else ()):
-        if not part.headings:
-            table.add_column(style="dim" if n == 0 else "", overflow="fold")
-        else:
-            table.columns[n].overflow = "fold"
+    table = Table(box=None, header_style="bold", pad_edge=False, show_header=bool(part.headings))
+    for n, _ in enumerate(part.rows[0] if part.rows else part.headings):
+        style = "" if part.headings or n else "dim"
+        title = part.headings[n] if part.headings else ""
+        table.add_column(title, style=style, overflow="fold", no_wrap=_is_whole([_text(row[n]) for row in part.rows]))
     for row in part.rows:
         table.add_row(*map(_rich, row))
     return table
+
+
+def _is_whole(cells: Sequence[str]) -> bool:
+    """Ids, states and codes: a column of single words, of which none is copied or read in pieces."""
+    return all(" " not in cell and len(cell) <= WORD_MAX for cell in cells)
 
 
 def _rich(cell: Cell) -> Text:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from libs.client.rendering.explaining import explain
 from libs.client.rendering.page import Grid, Page, Words, heading
-from libs.client.rendering.words import duration, moment, state, until
+from libs.client.rendering.words import STYLES, far, moment
 from libs.client.results import Deed, State
 from libs.ledger.lanes import Lane, Parked
 
@@ -58,17 +58,19 @@ def _deeds(waiting: Sequence[Stuck], now: datetime) -> Page:
     rows = tuple(
         (
             one.intent_id,
-            state(one.state),
             one.tool,
-            one.requester,
-            one.what,
+            Words(one.what, STYLES.get(one.state, "")),
             Words(one.who or "-", "bold" if one.who else ""),
-            duration(now - one.since) if one.since else "",
-            Words(f"{until(one.until, now)}{', overdue' if one.overdue else ''}", "red" if one.overdue else ""),
+            _until(one, now),
         )
         for one in waiting
     )
-    return [Grid(("INTENT", "STATE", "TOOL", "BY", "WAITS FOR", "WHOSE TURN", "FOR", "UNTIL"), rows)]
+    return [Grid(("INTENT", "TOOL", "WAITS FOR", "WHOSE TURN", "UNTIL"), rows)]
+
+
+def _until(one: Stuck, now: datetime) -> Words:
+    deadline = far(one.until, now) if one.until else "no end"
+    return Words(f"{deadline}{', overdue' if one.overdue else ''}", "red" if one.overdue else "")
 
 
 def _lanes(halted: Sequence[Lane]) -> Page:

@@ -57,8 +57,13 @@ def until(at: datetime | None, now: datetime) -> str:
     """A deadline, and how far it is."""
     if at is None:
         return "no end"
+    return f"{moment(at)} ({far(at, now)})"
+
+
+def far(at: datetime, now: datetime) -> str:
+    """How far a moment is."""
     left = at - now
-    return f"{moment(at)} ({f'in {duration(left)}' if left > timedelta() else f'{duration(-left)} ago'})"
+    return f"in {duration(left)}" if left > timedelta() else f"{duration(-left)} ago"
 
 
 def micros(amount: int) -> str:

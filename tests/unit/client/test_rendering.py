@@ -127,6 +127,17 @@ def test_markup_is_no_markup(capsys: pytest.CaptureFixture[str], monkeypatch: py
     assert "[red]no[/red]" in said
 
 
+def test_an_id_is_never_broken_on_a_narrow_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from libs.client.rendering import page
+
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "70")
+    page.put([Grid(("INTENT", "WHY"), ((ID, "a reason of many words that does not fit into what is left of it"),))])
+    assert ID in capsys.readouterr().out
+
+
 def test_a_stream_tells_each_decision_once() -> None:
     first = entry("IntentAccepted")
     second = entry("IntentBlocked", "ledger.validation", 2, decided_at=later(1), code="TOOL_DENIED", reason="denied")
@@ -146,8 +157,8 @@ def test_a_stream_tells_each_decision_once() -> None:
 def test_many_deeds_are_a_row_each() -> None:
     page = [deeds.listed([SUCCEEDED, asking(overdue=True)])]
     lines = list(plain(page))
-    assert lines[0].split() == ["INTENT", "STATE", "TOOL", "ACCOUNT", "BY", "CREATED", "COST"]
-    assert lines[1].split()[1:5] == ["SUCCEEDED", "git/git_commit", "main", "agent-7"]
+    assert lines[0].split() == ["INTENT", "STATE", "TOOL", "BY", "CREATED", "COST"]
+    assert lines[1].split()[1:5] == ["SUCCEEDED", "git/git_commit", "agent-7", "2026-11-21"]
     assert lines[2].endswith("waits for approval by people, overdue")
 
 
@@ -158,7 +169,7 @@ def test_what_waits_says_whose_turn_it_is_and_how_it_goes_on() -> None:
     parked = Parked("validation", ID, 1, 2, AT)
     said = text(waiting.page([stuck], [halted], [parked], later(60)))
     assert "approval by people" in said
-    assert "1 min 0 s" in said
+    assert said.splitlines()[1].endswith("approver, lead  in 9 min 0 s")
     assert "deed lanes clear 3 --reason" in said
     assert f"deed unpark {ID} --service validation" in said
 
