@@ -22,10 +22,10 @@ SPEAKERS = (
     *(ROOT / "libs/runtime" / name for name in ("rpc.py", "outbound.py")),
     *(ROOT / "libs/ledger" / name for name in ("batch.py", "feeding.py", "gate.py", "shell.py")),
 )
-CODE = re.compile(r"[A-Z][A-Z0-9]+(_[A-Z0-9]+)*")
+CODE = re.compile(r"(?!DEED_)[A-Z][A-Z0-9]+(_[A-Z0-9]+)*")  # not the name of a setting
 # Words in capitals that are no codes: names of things, states and phases, keys of algorithms, alarms of the lane.
 NO_CODES = frozenset({
-    "ACCOUNT", "ALL", "CALLED", "CAPABILITY", "CONNECTED", "CONNECTING", "CURRENT_CALL", "ES256", "ONCE", "PATH",
+    "ACCOUNT", "ALL", "CALLED", "CAPABILITY", "CONNECTED", "CONNECTING", "CURRENT_CALL", "ERROR", "ES256", "ONCE", "PATH",
     "RS256", "SERVER",
     "STARTING", "STOPPED", "TENANT", "TOOL", "UNKNOWN", "UNSPECIFIED", "AMENDED", "BY_HAND", "NO_DEAD_LETTER",
 })  # fmt: skip
