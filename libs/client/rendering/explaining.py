@@ -10,7 +10,7 @@ from datetime import datetime
 from libs.client.rendering.page import Cell, Grid, Page, Words, line
 from libs.client.rendering.words import moment, state, until
 from libs.client.results import Deed, Finding, State
-from libs.contracts.events import FailureCategory, Verdict
+from libs.contracts.events import EffectClass, FailureCategory, Verdict
 from libs.governance.remedies import remedy
 
 PARKED = "KeyParked"
@@ -126,6 +126,8 @@ def _running(deed: Deed) -> _Told:
 def _in_doubt(deed: Deed) -> _Told:
     doubt = deed.doubt
     where = "the tool may or may not have acted; its money is held and nothing is tried again"
+    if deed.tries and deed.tries[-1].effect_class == EffectClass.QUERYABLE:
+        where += "; the tool is asked what became of the call, and a person has to find out if it cannot say"
 
     def steps() -> Iterator[str]:
         key = deed.intent_id

@@ -66,6 +66,12 @@ def test_a_doubt_belongs_to_a_role_and_ends_by_evidence() -> None:
     assert "after 2026-11-21 22:01:00Z" in found.next[2]
 
 
+@pytest.mark.parametrize(("effect_class", "asked"), [("QUERYABLE", True), ("OPAQUE", False)])
+def test_a_doubt_says_whether_the_tool_itself_is_asked(effect_class: str, asked: bool) -> None:
+    call = Attempt(1, AT, AT, None, "git", effect_class, AttemptStatus.IN_DOUBT, 0, "TIMEOUT", None, "", "", "")
+    assert ("the tool is asked" in explain(deed(state=State.IN_DOUBT, tries=(call,))).where) is asked
+
+
 def test_a_parked_deed_is_explained_by_what_failed_and_goes_on_by_unpark() -> None:
     parked = entry("KeyParked", "ledger.validation", 5, code="DECIDE_FAILED", reason="validation: KeyError: 'x'")
     found = explain(deed(timeline=(entry("IntentAccepted"), parked)))
