@@ -15,7 +15,7 @@ from libs.client import ending, options
 COMMANDS = tuple(
     f"libs.client.commands.{name}"
     for name in (
-        *("proposing", "asking", "deciding", "mending", "waiting"),
+        *("proposing", "submissions", "asking", "deciding", "mending", "waiting"),
         *("switches", "tools", "servers", "budgets", "policies"),
         *("stack", "formats", "lanes"),
     )

@@ -136,7 +136,9 @@ def _say(submitted: Submitted, json: bool) -> None:
         put_json(submitted)
         return
     typer.echo(submitted.intent_id)
-    typer.echo(f"It is on the log; `deed watch {submitted.intent_id}` shows what becomes of it.", err=True)
+    asked = f"deed submission {submitted.submission_id} --intent {submitted.intent_id}"
+    typer.echo(f"It is on the log. `{asked}` says whether it is accepted,", err=True)
+    typer.echo(f"`deed watch {submitted.intent_id}` what becomes of it.", err=True)
 
 
 def _may_be_retried(deed: Deed) -> None:

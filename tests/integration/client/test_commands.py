@@ -88,6 +88,23 @@ def test_where_kafka_is_named_intents_are_published_there_and_answered_alike(dee
     assert (other.exit_code, other.err.partition(":")[0]) == (1, "KEY_REUSED"), other
 
 
+@pytest.mark.requirement("A6")
+def test_a_submission_is_told_of_by_its_id_or_its_place(deed: Program) -> None:
+    kafka = {"DEED_KAFKA_BOOTSTRAP": deed.bootstrap, "DEED_LANES": str(LANES)}
+    first = deed("submit", "builtin/journal", "n=6", *READ, "--key", "placed", "--json", **kafka).object
+    deed("watch", first["intent_id"])
+    accepted = deed("submission", first["submission_id"], "--intent", first["intent_id"], "--json")
+    assert (accepted.object["state"], accepted.exit_code) == ("ACCEPTED", 0)
+    other = deed("submit", "builtin/journal", "n=7", *READ, "--key", "placed", "--wait", **kafka)
+    assert other.exit_code == 1
+    place = f"intents/{first['partition']}/{first['offset'] + 1}"
+    rejected = deed("submission", place)
+    assert rejected.lines[0].endswith("  REJECTED"), rejected
+    assert rejected.exit_code == 1
+    assert "Use a new idempotency key for other content." in rejected.out
+    assert deed("submission", f"intents/{first['partition']}/{first['offset'] + 1000}").exit_code == 3
+
+
 @pytest.mark.requirement("B7")
 @pytest.mark.requirement("G4")
 def test_what_was_blocked_says_all_that_stands_against_it_and_what_to_do(deed: Program) -> None:
@@ -226,8 +243,8 @@ def test_what_goes_wrong_has_a_code_a_reason_and_an_exit_code(
 def test_the_help_lists_exit_codes_and_every_command_has_an_example(deed: Program) -> None:
     said = deed("--help").out
     assert "6  in doubt: nobody knows whether it happened" in said
-    for name in ("submit", "retry", "get", "list", "watch", "show", "explain", "approve", "deny", "withdraw", "cancel",
-                 "resolve", "unpark", "stuck"):  # fmt: skip
+    names = "submit retry submission get list watch show explain approve deny withdraw cancel resolve unpark stuck"
+    for name in names.split():
         assert f" {name} " in said
         assert f" deed {name}" in deed(name, "--help").out or f"deed --as ann {name}" in deed(name, "--help").out
 
