@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import msgspec
 import typer
 
-from libs.client.connection import Connection, connect
 from libs.client.ending import told
 from libs.client.settings import ClientSettings
 from libs.runtime.settings import KafkaSettings, SettingsError, load
 
 if TYPE_CHECKING:
     from libs.client.client import Client
+    from libs.client.connection import Connection
 
 T = TypeVar("T")
 PROPOSE, DECIDE = "Propose and follow", "Decide and mend"  # the groups of commands in `deed --help`
@@ -30,6 +30,8 @@ Reason = Annotated[str, typer.Option("--reason", help="Why; kept on the ledger w
 def connection() -> Connection:
     """The connection of the settings; at a local system as the person whom `deed --as NAME` names. Raises
     SettingsError."""
+    from libs.client.connection import connect
+
     settings, who = load(ClientSettings), _WHO.get()
     if who and (settings.token_file or settings.token):
         variable = "DEED_TOKEN_FILE" if settings.token_file else "DEED_TOKEN"

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from libs.client.operating import databases
 from libs.client.options import DECIDE, Json, ask, examples, put_json
 from libs.runtime.settings import SettingsError
 
@@ -73,6 +72,7 @@ async def _waiting(client: Client, search: int) -> tuple[list[Stuck], bool]:
 
 def _at_hand() -> tuple[list[Lane], list[Parked]]:
     """Halted lanes and parked keys, where the rows can be read; nothing where they cannot."""
+    from libs.client.operating import databases
     from libs.ledger import lanes
 
     async def look(dsns: list[str]) -> tuple[list[Lane], list[Parked]]:
