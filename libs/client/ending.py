@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 import typer
 
+from libs.client.rendering.page import visible
 from libs.governance.remedies import REMEDIES
 from libs.runtime.settings import StartRefused
 from libs.stack.errors import StackError
@@ -119,7 +120,6 @@ def of_client(error: DeedbookError) -> Failed:
 
 
 def _end(error: Failed) -> NoReturn:
-    typer.echo(f"{error.code}: {error.reason}", err=True)
-    if error.remedy:
-        typer.echo(error.remedy, err=True)
+    for text in f"{error.code}: {error.reason}\n{error.remedy}".splitlines():
+        typer.echo(visible(text), err=True)
     raise typer.Exit(error.exit_code) from None

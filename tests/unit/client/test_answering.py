@@ -5,9 +5,10 @@ from __future__ import annotations
 from uuid import UUID, uuid4
 
 import pytest
+import typer
 
 from libs.client import answering
-from libs.client.ending import Exit, Failed, of_client
+from libs.client.ending import Exit, Failed, of_client, told
 from libs.client.errors import (
     InvalidRequest,
     Misconfigured,
@@ -82,3 +83,12 @@ async def test_no_answer_in_time_is_no_refusal() -> None:
 )
 def test_an_error_of_the_client_has_its_exit_code(error: Exception, exit_code: Exit) -> None:
     assert of_client(error).exit_code is exit_code  # type: ignore[arg-type]
+
+
+def test_what_went_wrong_is_said_in_two_lines_and_changes_nothing_on_a_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(typer.Exit) as ended, told():
+        raise Failed("TOOL_ERROR", "it said \x1b[2Jnothing", "Look at it.", Exit.REFUSED)
+    assert ended.value.exit_code == 1
+    assert capsys.readouterr().err == "TOOL_ERROR: it said \\u001b[2Jnothing\nLook at it.\n"
