@@ -20,7 +20,7 @@ COMMANDS = tuple(
         *("stack", "formats", "lanes"),
     )
 )
-EXIT_CODES = "\n\n".join(("Exit codes:", *(f"{code.value}  {meaning}" for code, meaning in ending.MEANINGS.items())))
+EXIT_CODES = "\n".join(("Exit codes:", *(f"{code.value}  {meaning}" for code, meaning in ending.MEANINGS.items())))
 
 
 def build() -> typer.Typer:

@@ -65,4 +65,4 @@ def put_json(answer: Any) -> None:
 
 def examples(*lines: str) -> str:
     """The epilog of a command's help."""
-    return "\n\n".join(("Examples:", *lines))
+    return "\n".join(("Examples:", *lines))
