@@ -16,7 +16,7 @@ COMMANDS = tuple(
     f"libs.client.commands.{name}"
     for name in (
         *("proposing", "submissions", "asking", "deciding", "mending", "waiting"),
-        *("switches", "tools", "servers", "budgets", "policies"),
+        *("switches", "tools", "servers", "budgets", "policies", "dead", "proving"),
         *("stack", "formats", "lanes"),
     )
 )

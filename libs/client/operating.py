@@ -4,10 +4,13 @@ a variable names, else that of the local system."""
 from __future__ import annotations
 
 import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
 
 from pydantic import Field
 
-from libs.runtime.settings import KafkaSettings, Secret, Settings, SettingsError, load
+from libs.runtime.settings import KafkaSettings, Secret, Settings, SettingsError, StartRefused, load
 from libs.stack.errors import StackError
 from libs.stack.folders import Folder, home
 from libs.stack.report import Report
@@ -15,6 +18,7 @@ from libs.stack.report import load as load_report
 from libs.stack.where import databases_of
 
 SERVERS_FILE = "servers.toml"
+LEDGER = "ledger.intake"
 
 
 class OperatorSettings(Settings):
@@ -32,16 +36,51 @@ def local() -> Report:
     return load_report(Folder(home()))
 
 
-def log_settings(lanes: int = 0) -> KafkaSettings:
-    """How to reach the log. `lanes` 0 = as many as the local system has, else what DEED_LANES says. Raises
-    SettingsError."""
+def log_settings() -> KafkaSettings:
+    """How to reach the log. How many lanes there are, `partitions` says. Raises SettingsError."""
     if os.environ.get("DEED_KAFKA_BOOTSTRAP"):
         return load(KafkaSettings)
     report = local()
     port = next((line.ports["kafka"] for line in report.lines if "kafka" in line.ports), 0)
     if not port:
         raise SettingsError("No Kafka runs here: `deed up`, or name the brokers in DEED_KAFKA_BOOTSTRAP.")
-    return load(KafkaSettings, kafka_bootstrap=f"127.0.0.1:{port}", lanes=lanes or report.lanes)
+    return load(KafkaSettings, kafka_bootstrap=f"127.0.0.1:{port}", lanes=report.lanes)
+
+
+async def partitions(settings: KafkaSettings, topics: Sequence[str]) -> dict[str, int]:
+    """How many partitions each topic has, by the brokers' own word; those that are not there are left out. Raises
+    StartRefused when no broker answers."""
+    async with admin(settings) as client:
+        described = await client.describe_topics(list(topics))
+    return {topic["topic"]: len(topic["partitions"]) for topic in described if topic["error_code"] == 0}
+
+
+async def with_lanes(settings: KafkaSettings) -> KafkaSettings:
+    """The same with as many lanes as the ledger has: one that is read in part proves nothing. Raises StartRefused."""
+    found = (await partitions(settings, [LEDGER])).get(LEDGER)
+    if not found:
+        raise SettingsError(f"There is no topic {LEDGER} at {settings.kafka_bootstrap}: is it the right broker?")
+    return settings.model_copy(update={"lanes": found})
+
+
+@asynccontextmanager
+async def admin(settings: KafkaSettings) -> AsyncIterator[Any]:
+    """A client that asks brokers about topics. Raises StartRefused when none answers."""
+    from aiokafka.admin import AIOKafkaAdminClient
+    from aiokafka.errors import KafkaError
+
+    from libs.runtime import kafka
+
+    client = AIOKafkaAdminClient(**kafka.connection(settings), request_timeout_ms=settings.kafka_timeout_ms)
+    try:
+        await kafka.within(client.start(), settings.kafka_timeout_ms / 1000)
+        yield client
+    except (KafkaError, TimeoutError, OSError) as error:
+        raise StartRefused(
+            f"Kafka at {settings.kafka_bootstrap} does not answer: {type(error).__name__}; `deed doctor`."
+        ) from error
+    finally:
+        await client.close()
 
 
 def databases() -> list[str]:

@@ -133,9 +133,9 @@ async def read_partition(
 
 async def verify_ledger(
     settings: KafkaSettings, lanes: int, each: Callable[[Fact], None] | None = None,
-    topics: Sequence[str] = LEDGER_TOPICS,
+    topics: Sequence[str] = LEDGER_TOPICS, done: Callable[[PartitionReport], None] | None = None,
 ) -> LedgerReport:  # fmt: skip
-    """Check the chain of every partition; give every new event, decoded, to `each`."""
+    """Check the chain of every partition; give every new event, decoded, to `each`, and each partition to `done`."""
     report = LedgerReport()
     client = await _client(settings)
     try:
@@ -148,6 +148,8 @@ async def verify_ledger(
                         _decode(reader, topic, offset, value, each)
                 reader.report.broken = reader.report.broken or reader.missing
                 report.partitions.append(reader.report)
+                if done is not None:
+                    done(reader.report)
     finally:
         await kafka.stop(client)
     return report

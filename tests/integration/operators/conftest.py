@@ -13,8 +13,13 @@ import pytest
 from typer.testing import CliRunner
 
 from libs.client.cli import build
+from libs.runtime.devkeys import Who, mint
+from libs.runtime.settings import KafkaSettings, load
 from libs.stack.folders import Folder, home
+from libs.stack.report import load as load_report
 from libs.stack.scratch import scratch
+from libs.testkit import seeding
+from tests.conftest import wait_for
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,20 @@ class Deed:
     @property
     def folder(self) -> Folder:
         return Folder(self.root)
+
+    @property
+    def log(self) -> KafkaSettings:
+        """How to reach its log."""
+        port = next(line.ports["kafka"] for line in load_report(self.folder).lines if line.name == "kafka")
+        return load(KafkaSettings, kafka_bootstrap=f"127.0.0.1:{port}", lanes=4)
+
+    def submit(self, *numbers: int, token: str = "", **more: Any) -> list[bytes]:
+        """Publish intents as an agent does, and wait for those that are accepted to end."""
+        agent = token or mint(self.folder.keys, Who("agent-1", seeding.TENANT, "MACHINE", ("account-0",)))
+        ids = wait_for(seeding.submit(self.log, [seeding.intent(n, **more) for n in numbers], agent))
+        if not token:
+            assert wait_for(seeding.outcomes(self.log, set(ids), 30)).keys() >= set(ids)
+        return ids
 
     def run(self, *words: str, given: str = "", **env: str) -> Said:
         """One command, with what is typed into it."""
@@ -58,13 +77,14 @@ class Deed:
         return json.loads(self(*words, "--json", **more))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def deed() -> Iterator[Deed]:
-    """A system of one worker for the tests of one module."""
+    """A system of one worker with the built-in tools in force; tests take away what they add."""
     with scratch(home() / "tests") as root:
         found = Deed(root)
         try:
             found("up", "--workers", "1", "--lanes", "4")
+            wait_for(seeding.publish(found.log, seeding.standard()))
             yield found
         finally:
             found.run("down")
