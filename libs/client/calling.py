@@ -11,13 +11,13 @@ import grpc
 import grpc.aio
 
 from libs.client.connection import Connection, Metadata
-from libs.client.errors import DeedbookError, Misconfigured, TimedOut, Unavailable, from_grpc
+from libs.client.errors import Misconfigured, TimedOut, Unavailable, from_grpc
 from libs.runtime.clock import boottime_ms
 from libs.runtime.settings import SettingsError
 
 T = TypeVar("T")
 PAUSE_MIN_S, PAUSE_MAX_S = 0.02, 1.0
-AWAY_MAX_S = 60.0  # so long without any answer, and a stream is given up
+AWAY_CALLS = 6  # who has not answered for as long as so many calls may take is given up
 
 
 class Caller:
@@ -54,6 +54,10 @@ class Caller:
         finally:
             call.cancel()
 
+    def patience(self) -> Patience:
+        """For what takes longer than one call."""
+        return Patience(AWAY_CALLS * self._connection.timeout_s)
+
     async def _call(self, method: grpc.aio.UnaryUnaryMultiCallable[Any, T], request: Any, limit_s: float) -> T:
         try:
             return await method(request, metadata=self.metadata(), timeout=max(limit_s, 0.001))
@@ -82,19 +86,23 @@ class Pause:
 class Patience:
     """How long one has been without an answer, and when that is enough."""
 
-    def __init__(self, limit_s: float = AWAY_MAX_S) -> None:
+    def __init__(self, limit_s: float) -> None:
         self._limit_ms = limit_s * 1000
         self._pause = Pause()
         self._since_ms: int | None = None
 
     def answered(self) -> None:
-        """It begins anew."""
+        """The other side is there: the time begins anew."""
+        self._since_ms = None
+
+    def changed(self) -> None:
+        """It has told something new, too: the pauses are short again."""
         self._pause, self._since_ms = Pause(), None
 
-    async def bear(self, error: DeedbookError) -> None:
-        """Wait a little. Raises the error when it is nothing that passes, or has lasted too long."""
+    async def bear(self, error: Unavailable) -> None:
+        """Wait a little. Raises the error when it has lasted too long."""
         now_ms = boottime_ms()
         self._since_ms = now_ms if self._since_ms is None else self._since_ms
-        if not isinstance(error, Unavailable) or now_ms - self._since_ms > self._limit_ms:
+        if now_ms - self._since_ms > self._limit_ms:
             raise error
         await self._pause.take()

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 import jwt
 
-from libs.client.calling import Caller, Patience
+from libs.client.calling import Caller
 from libs.client.connection import Connection, connect
-from libs.client.errors import DeedbookError, Misconfigured, NotFound, TimedOut, Unauthenticated
+from libs.client.errors import Misconfigured, NotFound, TimedOut, Unauthenticated, Unavailable
 from libs.client.intents import LIFETIME, Intent, to_event, to_wire
 from libs.client.reading import read_deed
 from libs.client.results import Deed, Submitted
 from libs.client.settings import ClientSettings
-from libs.client.submissions import is_accepted, until_accepted
+from libs.client.submissions import UNHEARD, is_accepted, until_accepted
 from libs.contracts.proto.deedbook.approval.v1 import approval_pb2 as approval
 from libs.contracts.proto.deedbook.approval.v1 import approval_pb2_grpc as approval_rpc
 from libs.contracts.proto.deedbook.commands.v1 import commands_pb2 as commands
@@ -151,17 +151,34 @@ class Client:
         when intake has refused it, Unavailable when nobody answers for a minute."""
         if isinstance(what, Submitted):
             await until_accepted(self._caller, self._status.GetSubmission, what)
-        patience, request = Patience(), status.WatchRequest(intent_id=_id(what), after_version=after_version)
+        request = status.WatchRequest(intent_id=_id(what), after_version=after_version)
+        patience = self._caller.patience()
         while True:
             try:
                 async with aclosing(self._caller.stream(self._status.Watch, request)) as answers:
                     async for answer in answers:
-                        patience.answered()
+                        patience.changed()
                         request.after_version = answer.intent.version
                         yield read_deed(answer.intent)
-                return  # streams end well when the deed has ended
-            except DeedbookError as error:
+                return  # a stream ends well when the deed has ended
+            except Unavailable as error:
                 await patience.bear(error)
+            found = await self._asked(request.intent_id)
+            if found is not None:
+                patience.answered()
+                if found.version > request.after_version:
+                    request.after_version = found.version
+                    yield found
+                if found.ended:
+                    return
+
+    async def _asked(self, intent_id: str) -> Deed | None:
+        """The deed by a question; None: nobody answers. Tells a stream that was cut from a service that is away."""
+        try:
+            said = await self._caller.once(self._status.Get, status.GetRequest(intent_id=intent_id))
+        except Unavailable:
+            return None
+        return read_deed(said.intent)
 
     async def wait(self, what: Submitted | str, limit_s: float = WAIT_S, until_human: bool = False) -> Deed:
         """The deed when it has ended, whatever its end (`succeeded_or_raise` tells success from the rest); with
@@ -176,8 +193,10 @@ class Client:
                             return last
         except TimeoutError:
             pass
-        where = f"is {last.state.value}" if last else "has not been accepted"
-        raise TimedOut(f"After {limit_s:g} s the deed {where}.", last)
+        if last is None:
+            raise TimedOut(f"After {limit_s:g} s nothing is known of it.", remedy=UNHEARD)
+        waits = f" and waits for {last.waiting.what}" if last.waiting else ""
+        raise TimedOut(f"After {limit_s:g} s it is {last.state.value}{waits}.", last)
 
     # -- deciding: the answer is the command's id; what it did is in the deed's timeline
 

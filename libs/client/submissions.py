@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from libs.client.calling import Caller, Patience
-from libs.client.errors import Category, NotFound, SubmissionRejected, TimedOut
+from libs.client.calling import Caller
+from libs.client.errors import Category, NotFound, SubmissionRejected, TimedOut, Unavailable
 from libs.client.results import Submitted
 from libs.contracts.proto.deedbook.status.v1 import status_pb2 as pb
 
 _DECIDED = {pb.SUBMISSION_STATE_ACCEPTED, pb.SUBMISSION_STATE_REPEATED}
-_UNHEARD = (
+UNHEARD = (
     "Submit the same intent again; if it stays, the operator looks whether intake works (`deed ps`) and whether it did"
     " not believe the token (`deed dead list`): nobody else is told of that."
 )
@@ -36,7 +36,13 @@ async def is_accepted(caller: Caller, method: Any, submitted: Submitted) -> bool
 
 
 async def until_accepted(caller: Caller, method: Any, submitted: Submitted) -> None:
-    """Wait until intake has decided. Raises SubmissionRejected, TimedOut after a minute."""
-    patience = Patience()
-    while not await is_accepted(caller, method, submitted):
-        await patience.bear(TimedOut("The submission is on the log, and nothing is known of it.", remedy=_UNHEARD))
+    """Wait until intake has decided. Raises SubmissionRejected, and Unavailable when that takes too long."""
+    patience = caller.patience()
+    while True:
+        try:
+            if await is_accepted(caller, method, submitted):
+                return
+            away: Unavailable = TimedOut("The submission is on the log, and nothing is known of it.", remedy=UNHEARD)
+        except Unavailable as error:
+            away = error
+        await patience.bear(away)
