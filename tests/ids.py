@@ -16,6 +16,12 @@ CAPABILITIES = tuple(
     for number in range(1, last + 1)
 )
 
+# What is built: a test must show each of these. The rest of the catalogue comes later.
+BUILT = (
+    "A1", "A2", "A3", "A6", "B1", "B2", "B3", "B4", "B5", "B7", "C1", "C2", "C3", "C4", "D1", "D3", "E1", "E2",
+    "F1", "F2", "F3", "F5", "F6", "G1", "G4", "G5", "H1", "K3", "K7", "L1", "L3",
+)  # fmt: skip
+
 
 def marked(kind: str) -> dict[object, set[str]]:
     """Files by the number that a marker such as `@pytest.mark.rule(7)` or `requirement("A3")` carries."""
@@ -33,13 +39,16 @@ def _numbers(tree: ast.AST, kind: str) -> Iterator[object]:
 
 
 def main() -> int:
-    """Print a table; 1 when a rule has no test."""
+    """Print a table; 1 when a rule, or a capability that is built, has no test."""
     rules, capabilities = marked("rule"), marked("requirement")
     for number in RULES:
         sys.stdout.write(f"rule {number:>2}  {', '.join(sorted(rules[number])) or 'NO TEST'}\n")
     without = [name for name in CAPABILITIES if name not in capabilities]
     sys.stdout.write(f"capabilities without an acceptance test that carries their id: {', '.join(without) or 'none'}\n")
-    return 0 if all(rules[number] for number in RULES) else 1
+    missing = [name for name in BUILT if name in without]
+    if missing:
+        sys.stdout.write(f"of these are built: {', '.join(missing)}\n")
+    return 1 if missing or not all(rules[number] for number in RULES) else 0
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ def folder() -> Iterator[Path]:
         yield made
 
 
+@pytest.mark.requirement("L3")
 @pytest.mark.requirement("T18")
 def test_the_demo_tells_its_story_and_leaves_nothing_running(folder: Path) -> None:
     with program("examples.demo", folder) as running:

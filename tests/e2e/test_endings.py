@@ -1,151 +1,294 @@
-"""Every ending of flow.md, section 2, through real processes: what was submitted, what people said, how it ended."""
+"""Every ending of the flow through real processes, as one table: what was submitted, what people said, how it ended."""
 
 from __future__ import annotations
 
-import uuid
-from functools import partial
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import psutil
 import pytest
 
 from libs.contracts.events import (
-    ActorKind,
     ApprovalRequested,
     ApprovalVote,
-    BudgetKind,
+    BudgetReserved,
     Cancel,
     DataSource,
-    OutcomeStatus,
-    Principal,
+    ErrorMeaning,
+    ExecutionDispatched,
+    ExecutionInDoubt,
+    OutcomeAmended,
+    OutcomeRecorded,
     Resolve,
+    SubmissionRejected,
     SwitchKind,
     Vote,
+    WithdrawApproval,
 )
+from libs.contracts.proto.deedbook.status.v1 import status_pb2
+from libs.governance.identity import submission_id
 from libs.ledger.codec import CATALOGUE
-from libs.ledger.partition import lane_of
+from libs.runtime.requests import show_id
+from libs.stack.folders import home
+from libs.stack.scratch import scratch
 from libs.testkit import seeding
-from tests.faults.rig import Rig, double_intent, until
+from tests.e2e.endings import TABLE, became, money_shown, story
+from tests.e2e.stage import (
+    KILLED,
+    POOR,
+    PULSE_MS,
+    SECOND,
+    TENANT,
+    WATCHED,
+    Play,
+    Stage,
+    build_stage,
+    other_definition,
+    register,
+)
+from tests.faults.building import PRICE_MICROS, tear_down
+from tests.faults.front import front
+from tests.faults.rig import until
+from tests.faults.shared import in_thread, one_more
+from tests.faults.witness import Call
 
-TENANT = "globex"
-POOR = "account-2"
-SECOND = 1_000_000
-# People must agree to `sleep`, and to nothing else.
-POLICY: dict[str, Any] = seeding.POLICY | {
-    "approvals": [{"tools": ["builtin/sleep"], "roles": ["approver"], "within_ms": 60_000}]
-}
-ANN = Principal(TENANT, "ann", ActorKind.HUMAN, tuple(f"account-{n}" for n in range(16)), ("approver", "resolver"))
+HOLD_MS = 9_000
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.requirement("B4"),
+    pytest.mark.requirement("C2"),
+    pytest.mark.requirement("C4"),
+    pytest.mark.requirement("D1"),
+    pytest.mark.requirement("E1"),
+    pytest.mark.requirement("E2"),
+    pytest.mark.requirement("F5"),
+    pytest.mark.requirement("G1"),
+    pytest.mark.requirement("G4"),
+    pytest.mark.requirement("G5"),
+    pytest.mark.requirement("H1"),
+]
 
-pytestmark = pytest.mark.integration
+
+@pytest.fixture(params=["colocated", "separate"])
+def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    with scratch(home() / "tests") as root:
+        made = in_thread(build_stage(root / "stage", request.param))
+        try:
+            yield made
+        finally:
+            in_thread(tear_down(made.rig))
 
 
-async def test_every_deed_ends_as_the_flow_says(rig: Rig) -> None:
-    await rig.system.seed(
-        [
-            seeding.policy(POLICY, TENANT),
-            seeding.budget(BudgetKind.TENANT, TENANT, 10**9),
-            seeding.budget(BudgetKind.ACCOUNT, f"{TENANT}/{POOR}", 1),
-        ]
+@pytest.fixture
+async def play(stage: Stage) -> AsyncIterator[Play]:
+    async with front(stage.rig.system, TENANT) as agent:
+        yield Play(stage, agent)
+
+
+async def test_every_intent_ends_as_the_table_says(play: Play) -> None:
+    await asyncio.gather(_people(play), _gate(play), _tries(play))
+    await _bad_submissions(play)
+    await _doubts(play)
+    await _ready(play)
+    await _contradiction(play)
+    await play.rig.prove()
+    shown = {name: await play.agent.get(key) for name, key in play.ids.items()}
+    facts = {name: story(play.rig.witness, key) for name, key in play.ids.items()}
+    assert {name: became(facts[name], shown[name], TABLE[name]) for name in facts} == TABLE
+    assert {name: money_shown(one) for name, one in shown.items()} == {name: row.money for name, row in TABLE.items()}
+
+
+async def _people(play: Play) -> None:
+    """What validators, people and budgets decide, and what simply works."""
+    now_at, asked = seeding.now_at(), {"tool": "builtin/journal"}
+    await play.submit(
+        {
+            "blocked": {"tool": "builtin/sleep", "data_sources": (DataSource("crm", now_at - 3_600 * SECOND),)},
+            "no budget": {"tool": "builtin/sleep", "account": POOR},
+            "success": {"tool": "builtin/sleep"},
+            "definite failure": {"tool": "builtin/sleep", "arguments": '{"ms":"soon"}'},
+            "consent refused": {**asked},
+            "consent late": {**asked, "expires_at": now_at + 8 * SECOND},
+            "consent cancelled": {**asked},
+            "no budget, though agreed": {**asked, "account": POOR},
+            "success, agreed": {**asked},
+        }
     )
-    now_at = seeding.now_at()
-    stale = (DataSource(name="crm", as_of_at=now_at - 3_600 * SECOND),)
-    names = {
-        "done": double_intent(_key("done"), 20),
-        "stale": double_intent(_key("stale"), 20, data_sources=stale),
-        "poor": double_intent(_key("poor"), 20, account=POOR),
-        "wrong": seeding.intent(_key("wrong"), "builtin/sleep", arguments='{"ms":"soon"}'),
-        "agreed": seeding.intent(_key("agreed"), "builtin/sleep"),
-        "denied": seeding.intent(_key("denied"), "builtin/sleep"),
-        "cancelled": seeding.intent(_key("cancelled"), "builtin/sleep"),
-        "late": seeding.intent(_key("late"), "builtin/sleep", expires_at=now_at + 4 * SECOND),
+    await asyncio.gather(
+        _vote(play, "consent refused", Vote.DENY),
+        _vote(play, "no budget, though agreed"),
+        _vote(play, "success, agreed"),
+        _cancel(play, "consent cancelled", ApprovalRequested),
+    )
+    await play.ended("blocked", "no budget", "success", "definite failure", "consent late", "consent refused")
+    await play.ended("consent cancelled", "no budget, though agreed", "success, agreed")
+
+
+async def _gate(play: Play) -> None:
+    """Dispatched, and stopped while the tool's server is not ready yet: provably not sent."""
+    await play.submit(
+        {
+            "gate, cancelled": {"tool": "slow/apply"},
+            "gate, killed": {"tool": "slow/apply", "account": WATCHED},
+            "gate, expired": {"tool": "slow/apply", "expires_at": seeding.now_at() + 7 * SECOND},
+            "gate, withdrawn": {"tool": "slow/look"},
+        }
+    )
+    await asyncio.gather(
+        _cancel(play, "gate, cancelled", ExecutionDispatched),
+        _kill(play, "gate, killed", ExecutionDispatched, WATCHED),
+        _withdraw(play, "gate, withdrawn", ExecutionDispatched),
+    )
+    await play.ended("gate, cancelled", "gate, killed", "gate, expired", "gate, withdrawn")
+    assert not any(_calls(play, name) for name in play.ids if name.startswith("gate, "))
+
+
+async def _tries(play: Play) -> None:
+    """A tool that only reads is called again: its server is killed in mid-call, then dies by itself each time."""
+    await play.submit({"another try": {"tool": "reader/apply", "arguments": '{"delay_before_ms":1500}'}})
+    (first,) = await until(lambda: _calls(play, "another try"), "the reader was not called")
+    psutil.Process(first.server).kill()
+    await play.ended("another try")
+    await play.submit({"no more tries": {"tool": "reader/apply", "arguments": '{"mode":"lose"}'}})
+    await play.ended("no more tries")
+
+
+async def _doubts(play: Play) -> None:
+    """An answer that breaks the contract, and none at all: the money is held until somebody has found out."""
+    await play.submit(
+        {
+            "doubt, applied": {"tool": "frail/apply", "arguments": '{"mode":"no_refs"}'},
+            "doubt, not applied": {"tool": "frail/apply", "arguments": '{"mode":"lose"}'},
+        }
+    )
+    for name in ("doubt, applied", "doubt, not applied"):
+        await _in_doubt(play, name)
+        await _resolve(play, name, applied=name == "doubt, applied")
+    await play.ended("doubt, applied", "doubt, not applied")
+
+
+async def _ready(play: Play) -> None:
+    """Everything is there, but the one place is taken by a long call; meanwhile the world changes."""
+    holder: dict[str, Any] = {"tool": "builtin/sleep", "arguments": f'{{"ms":{HOLD_MS}}}'}
+    await play.submit({"holder": holder})
+    await play.seen("holder", ExecutionDispatched)
+    now_at, look = seeding.now_at(), {"tool": "frail/look"}
+    await play.submit(
+        {
+            "ready, cancelled": {**look},
+            "ready, killed": {**look, "account": KILLED},
+            "ready, expired": {**look, "expires_at": now_at + 6 * SECOND},
+            "ready, stale": {"tool": "builtin/sleep", "data_sources": (DataSource("pulse", now_at),)},
+            "ready, tool changed": {**look},
+            "ready, price changed": {"tool": "frail/apply"},
+            "ready, withdrawn": {"tool": "builtin/journal"},
+        }
+    )
+    await asyncio.gather(
+        _cancel(play, "ready, cancelled", BudgetReserved),
+        _kill(play, "ready, killed", BudgetReserved, KILLED),
+        _withdraw(play, "ready, withdrawn", BudgetReserved),
+        *(play.seen(f"ready, {name}", BudgetReserved) for name in ("stale", "tool changed", "price changed")),
+    )
+    changed = register("frail/look", other_definition())
+    dearer = register("frail/apply", play.stage.offered["apply"], price_micros=PRICE_MICROS + 1)
+    await play.rig.system.seed([changed, dearer])
+    held = [name for name in play.ids if name.startswith("ready, ")]
+    await play.ended(*held, "holder")
+    assert PULSE_MS < HOLD_MS
+    del play.ids["holder"]
+
+
+async def _contradiction(play: Play) -> None:
+    """Whoever called the tool stands still with its refusal in memory; others take over and are told that it happened;
+    then it wakes up."""
+    rig = play.rig
+    name = "w1" if rig.system.plan.shape == "colocated" else "execution"
+    means = {"is_error_means": ErrorMeaning.FAILED}
+    await rig.system.seed([register("frail/apply", play.stage.offered["apply"], **means)])
+    rig.system.signal(name, signal.SIGTERM)
+    assert await rig.died(name) == 0
+    rig.system.respawn(name, DEED_FAILPOINT="after-effect:1:stop")
+    await rig.owns(name, rig.system.plan.lanes)
+    await play.submit({"resolution contradicted": {"tool": "frail/apply", "arguments": '{"mode":"error"}'}})
+    await rig.stopped(name)
+    other = one_more(rig)
+    rig.system.spawn(other)
+    await _in_doubt(play, "resolution contradicted")
+    await _resolve(play, "resolution contradicted", applied=True)
+    await play.ended("resolution contradicted")
+    rig.system.signal(name, signal.SIGCONT)
+    await play.seen("resolution contradicted", OutcomeAmended, ended=True)
+
+
+async def _bad_submissions(play: Play) -> None:
+    """They have a rejection of their own and nothing else; the intent of the key stays as it is."""
+    rig, key = play.rig, play.ids["success"]
+    good = {"authorization": f"Bearer {rig.system.token(tenant=TENANT)}"}
+    other = CATALOGUE.encode_message(seeding.intent("success", "builtin/sleep", arguments='{"ms":51}'))
+    lane = next(n for (_, n), facts in rig.witness.facts.items() for f in facts if f.envelope.intent_id == key)
+    sent = {
+        "AUTH_INVALID": await rig.publish("intents", lane, other, authorization="Bearer no.such.token"),
+        "TRUNCATED": await rig.publish("intents", lane, other[:-9], **good),
+        "KEY_REUSED": await rig.publish("intents", lane, other, **good),
     }
-    ids = dict(zip(names, await _submit(rig, list(names.values())), strict=True))
-
-    for name, vote in (("wrong", Vote.APPROVE), ("agreed", Vote.APPROVE), ("denied", Vote.DENY)):
-        asked = await _asked(rig, ids[name])
-        await _say(rig, ApprovalVote(**_head(ids[name]), vote=vote, action_digest=asked.action_digest))
-    await _asked(rig, ids["cancelled"])
-    await _say(rig, Cancel(**_head(ids["cancelled"])))
-    for name, key in ids.items():
-        await until(partial(_ended, rig, key), f"{name} does not end")
-
-    # The tool's server acts and dies, so nothing else may be under way in it.
-    (ids["lost"],) = await _submit(rig, [double_intent(_key("lost"), 20, arguments='{"mode":"drop"}')])
-    await until(lambda: _in_doubt(rig, ids["lost"]), "the lost answer is not in doubt")
-    await _say(rig, Resolve(**_head(ids["lost"]), applied=True, evidence="the tool's own log"))
-    await until(lambda: _ended(rig, ids["lost"]), "the resolved deed does not end")
-    await rig.prove()
-    outcomes = rig.witness.outcomes()
-    assert {name: (outcomes[key].status, outcomes[key].code) for name, key in ids.items()} == {
-        "done": (OutcomeStatus.SUCCEEDED, ""),
-        "stale": (OutcomeStatus.BLOCKED, "FRESHNESS_STALE"),
-        "poor": (OutcomeStatus.DENIED, "BUDGET_EXCEEDED"),
-        "wrong": (OutcomeStatus.FAILED, "BAD_ARGUMENTS"),
-        "agreed": (OutcomeStatus.SUCCEEDED, ""),
-        "denied": (OutcomeStatus.DENIED, "DENIED"),
-        "cancelled": (OutcomeStatus.CANCELLED, "CANCELLED"),
-        "late": (OutcomeStatus.EXPIRED, "APPROVAL_EXPIRED"),
-        "lost": (OutcomeStatus.SUCCEEDED, ""),
-    }
+    for code, offset in sent.items():
+        named = submission_id("intents", lane, offset)
+        play.ids[code] = named
+        body = await play.seen(code, SubmissionRejected)
+        assert (body.code, len(story(rig.witness, named))) == (code, 1)
+        told = await play.agent.submission(show_id(named))
+        assert (told.code if told else "") == ("" if code == "AUTH_INVALID" else code)
+        del play.ids[code]
 
 
-async def test_a_kill_switch_stops_what_has_not_started(rig: Rig) -> None:
-    await rig.system.seed([seeding.switch(SwitchKind.TOOL, "double/apply", stopped=True)])
-    number = 0
-
-    async def stopped() -> str:
-        """Until the workers have seen the switch, deeds go through: one after the other."""
-        nonlocal number
-        number += 1
-        (key,) = await rig.submit([double_intent(_key("switch"), 0)])
-        await until(lambda: _ended(rig, key), "a deed does not end")
-        outcome = rig.witness.outcomes()[key]
-        return str(outcome.code) if outcome.status is not OutcomeStatus.SUCCEEDED else ""
-
-    try:
-        assert await until(stopped, "the switch stops nothing") == "SWITCH_TOOL"
-    finally:
-        await rig.system.seed([seeding.switch(SwitchKind.TOOL, "double/apply", stopped=False)])
-    await rig.prove()
+# -- what people do
 
 
-def _key(name: str) -> str:
-    """Unique, since the system is shared with other tests."""
-    return f"{name}-{uuid.uuid4().hex[:8]}"
+async def _vote(play: Play, name: str, vote: Vote = Vote.APPROVE) -> None:
+    asked = await play.seen(name, ApprovalRequested)
+    await play.say(ApprovalVote, name, vote=vote, action_digest=asked.action_digest)
 
 
-def _head(key: bytes) -> dict[str, Any]:
-    return {
-        "command_id": uuid.uuid4().bytes, "intent_id": key, "principal": ANN, "reason": "a test",
-        "issued_at": seeding.now_at(),
-    }  # fmt: skip
+async def _cancel(play: Play, name: str, after: type[Any]) -> None:
+    await play.seen(name, after)
+    await play.say(Cancel, name)
 
 
-async def _submit(rig: Rig, intents: list[Any]) -> list[bytes]:
-    token = rig.system.token(tenant=TENANT)
-    ids = await seeding.submit(rig.system.kafka, intents, token, TENANT)
-    rig.wanted.update(ids)
-    return ids
+async def _withdraw(play: Play, name: str, after: type[Any]) -> None:
+    await _vote(play, name)
+    await play.seen(name, after)
+    await play.say(WithdrawApproval, name)
 
 
-async def _say(rig: Rig, command: Any) -> None:
-    """What the front ends do with what people say."""
-    await rig.publish("commands", lane_of(command.intent_id, rig.system.plan.lanes), CATALOGUE.encode_message(command))
+async def _kill(play: Play, name: str, after: type[Any], account: str) -> None:
+    await play.seen(name, after)
+    await play.rig.system.seed([seeding.switch(SwitchKind.ACCOUNT, f"{TENANT}/{account}", stopped=True)])
 
 
-async def _asked(rig: Rig, key: bytes) -> ApprovalRequested:
-    async def look() -> list[ApprovalRequested]:
-        await rig.witness.catch_up()
-        return rig.witness.bodies(ApprovalRequested, "ledger.approval").get(key, [])
-
-    found: list[ApprovalRequested] = await until(look, "nobody is asked")
-    return found[0]
-
-
-async def _in_doubt(rig: Rig, key: bytes) -> bool:
-    await rig.witness.catch_up()
-    return key in rig.witness.in_doubt()
+async def _in_doubt(play: Play, name: str) -> None:
+    """Status says so, the money is held, and there is no outcome."""
+    await play.seen(name, ExecutionInDoubt)
+    shown = await until(lambda: _shown_in_doubt(play, name), f"{name}: status does not say that it is in doubt")
+    assert (shown.reserved_micros, shown.waiting.owner_role) == (PRICE_MICROS, "resolver")
+    assert not any(isinstance(fact.body, OutcomeRecorded) for fact in story(play.rig.witness, play.ids[name]))
 
 
-async def _ended(rig: Rig, key: bytes) -> bool:
-    await rig.witness.catch_up()
-    return key in rig.witness.outcomes()
+def _calls(play: Play, name: str) -> list[Call]:
+    return [call for call in play.rig.calls() if call.key == play.ids[name]]
+
+
+async def _shown_in_doubt(play: Play, name: str) -> status_pb2.Intent | None:
+    shown = await play.agent.get(play.ids[name])
+    return shown if shown.state == status_pb2.STATE_IN_DOUBT else None
+
+
+async def _resolve(play: Play, name: str, applied: bool) -> None:
+    """That nothing happened is believed only when what was sent can no longer arrive."""
+    doubt = await play.seen(name, ExecutionInDoubt)
+    await until(
+        lambda: applied or seeding.now_at() > doubt.quiet_until_at + SECOND // 2, "the quiet period is too long"
+    )
+    await play.say(Resolve, name, applied=applied, evidence="the tool's own log")

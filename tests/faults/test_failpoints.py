@@ -28,6 +28,9 @@ def test_every_named_place_is_in_the_plan() -> None:
         assert {place for places in _plan(shape).values() for place in places} == NAMES
 
 
+@pytest.mark.requirement("F5")
+@pytest.mark.requirement("G1")
+@pytest.mark.requirement("K7")
 async def test_a_process_may_be_killed_at_any_named_place(rig: Rig) -> None:
     done = asyncio.Event()
     async with rig.watched():

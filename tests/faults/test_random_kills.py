@@ -24,6 +24,9 @@ BEYOND_LEASE_S = LEASE_MS / 1000 + 0.3
 pytestmark = pytest.mark.integration
 
 
+@pytest.mark.requirement("C3")
+@pytest.mark.requirement("F5")
+@pytest.mark.requirement("H1")
 @pytest.mark.requirement("G4")
 async def test_random_kills_and_stops_give_at_most_one_effect(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
     before, fell = set(rig.wanted), 0

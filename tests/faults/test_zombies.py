@@ -24,6 +24,8 @@ colocated = pytest.mark.parametrize("shared_rig", ["colocated"], indirect=True)
 separate = pytest.mark.parametrize("shared_rig", ["separate"], indirect=True)
 
 
+@pytest.mark.requirement("F5")
+@pytest.mark.requirement("F6")
 async def test_a_stop_in_mid_call_ends_in_the_answer_that_came_late(rig: Rig) -> None:
     await rig.prove()
     before = rig.witness.in_doubt()
@@ -34,6 +36,7 @@ async def test_a_stop_in_mid_call_ends_in_the_answer_that_came_late(rig: Rig) ->
     await rig.prove()
 
 
+@pytest.mark.requirement("F6")
 @colocated
 async def test_a_zombie_before_the_first_byte_sends_nothing(rig: Rig) -> None:
     await _sends_nothing(rig, {"execution": BEFORE_FIRST_BYTE})
@@ -45,6 +48,7 @@ async def test_a_zombie_before_its_commit_or_publish_changes_nothing(rig: Rig, p
     await _zombies(rig, {"budget": place})
 
 
+@pytest.mark.requirement("F6")
 @separate
 async def test_zombies_in_several_services_send_and_change_nothing(rig: Rig) -> None:
     places = {"execution": BEFORE_FIRST_BYTE, "budget": BEFORE_COMMIT, "validation": BEFORE_PUBLISH}

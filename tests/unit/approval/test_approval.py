@@ -60,6 +60,7 @@ def refused(at: Desk, command: Any) -> str:
     return body.code
 
 
+@pytest.mark.requirement("E1")
 def test_a_request_shows_what_is_asked() -> None:
     at = asked(needed=2)
     body = at.last(e.ApprovalRequested)
@@ -71,6 +72,7 @@ def test_a_request_shows_what_is_asked() -> None:
     assert (waiting.owner, waiting.due_at) == ("approver", NOW + 60 * SECOND)
 
 
+@pytest.mark.requirement("E2")
 def test_enough_votes_grant_to_the_action_that_was_asked_about() -> None:
     at = asked(needed=2)
     at.command(vote(at, ALICE))
@@ -97,6 +99,7 @@ def test_who_approved_may_still_say_no() -> None:
     assert at.state("approval", KEY).phase is Phase.DENIED
 
 
+@pytest.mark.requirement("E2")
 @pytest.mark.parametrize(
     ("who", "more", "code"),
     [
@@ -141,6 +144,7 @@ def test_the_same_command_twice_gives_nothing() -> None:
     assert at.command(first) == at.command(wrong) == []
 
 
+@pytest.mark.requirement("E1")
 def test_silence_and_late_votes_are_refusals() -> None:
     at = asked()
     assert at.tell("approval", Due(KEY, DueKind.TIMER)) == []

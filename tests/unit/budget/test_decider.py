@@ -105,6 +105,7 @@ def test_a_closed_switch_refuses() -> None:
     assert till.reserve().code == "SWITCH_CAPABILITY"
 
 
+@pytest.mark.requirement("C2")
 def test_all_scopes_or_none() -> None:
     till = Till(budget(1_000), budget(150, K.TOOL, "git/commit"), budget(500, K.ACCOUNT, "acme/main"))
     assert len(till.reserve().scopes) == 3
@@ -151,12 +152,14 @@ def test_a_new_day_begins_at_zero_and_old_reservations_settle_in_theirs() -> Non
     till.balanced()
 
 
+@pytest.mark.requirement("C2")
 def test_a_soft_cap_warns_and_changes_nothing() -> None:
     till = Till(budget(1_000, soft_micros=150))
     assert till.reserve().warnings == ()
     assert till.reserve(b"2" * 16).warnings == ("TENANT:acme:ALL:ONCE",)
 
 
+@pytest.mark.requirement("C4")
 @pytest.mark.parametrize(
     ("body", "kind", "sums"),
     [
@@ -180,6 +183,7 @@ def test_what_becomes_of_the_deed_becomes_of_the_money(body: Any, kind: type, su
     till.balanced()
 
 
+@pytest.mark.requirement("C4")
 def test_money_moves_once() -> None:
     till = Till(budget())
     till.reserve()
@@ -229,6 +233,7 @@ def test_a_budget_that_was_removed_still_takes_its_settlements() -> None:
     assert till.told(EXECUTION, SUCCEEDED).lines[0].posted_micros == 70
 
 
+@pytest.mark.requirement("C3")
 def test_lanes_that_share_a_scope_never_pass_its_cap() -> None:
     """Four lanes, each on its own stripe, take turns until nothing is left."""
     rows: Any = {}

@@ -107,6 +107,7 @@ STEPS = st.one_of(
 )
 
 
+@pytest.mark.requirement("C3")
 @given(
     stripes=st.integers(1, 8),
     hard=st.integers(0, 300),

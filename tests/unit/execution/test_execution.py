@@ -128,6 +128,7 @@ def test_what_no_longer_holds_is_refused_at_dispatch(change: Any, code: str) -> 
     assert at.effects() == []
 
 
+@pytest.mark.requirement("E2")
 @pytest.mark.parametrize(
     "swap",
     [
@@ -178,6 +179,7 @@ def test_a_reservation_alone_is_no_consent() -> None:
     assert at.last(e.ExecutionDispatched).approval_id is not None
 
 
+@pytest.mark.requirement("E2")
 def test_consent_to_another_action_is_no_consent() -> None:
     at = consented(action_digest=b"x" * 32)
     assert at.last(e.ExecutionRefused).code == "DIGEST_MISMATCH"

@@ -39,6 +39,7 @@ def test_names_that_only_look_alike_are_shown() -> None:
     assert shown({"author": "ada", "authors": ["ada"]}) == {"author": "ada", "authors": ["ada"]}
 
 
+@pytest.mark.requirement("E1")
 def test_arrays_are_cut_at_ten_and_long_texts_too() -> None:
     found = shown({"rows": list(range(13)), "text": "x" * 600})
     assert found["rows"] == [*range(10), "... 3 more"]

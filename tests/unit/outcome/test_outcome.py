@@ -48,6 +48,7 @@ def tell(at: Desk, topic: str, body: Any, seq: int = 1) -> list[Any]:
     return [decision.body for decision in at.tell("outcome", fact)]  # type: ignore[union-attr]
 
 
+@pytest.mark.requirement("G1")
 @pytest.mark.parametrize("ending", ENDINGS, ids=lambda ending: f"{type(ending[1]).__name__}-{ending[2]}")
 @pytest.mark.parametrize("accepted_first", [True, False])
 def test_each_ending_is_recorded_once(ending: Any, accepted_first: bool) -> None:
