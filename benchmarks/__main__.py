@@ -6,11 +6,12 @@ import argparse
 import asyncio
 import signal
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-from benchmarks import mcp_call, paced, ready, yardstick
+from benchmarks import hostile, mcp_call, paced, ready, yardstick
 from benchmarks.report import Section, machine, print_section, say, to_json
 from benchmarks.rig import Setup
 from benchmarks.sustained import RATIO, Sustained
@@ -19,13 +20,14 @@ from libs.stack.folders import home
 from libs.stack.shapes import SHAPES, WORKERS
 
 STOPPED = Event()  # by SIGTERM
-LETTERS = "abcdefg"
+LETTERS = "abcdefgh"
 TITLES = {
     "a": "sustained deeds per second, everything on this machine",
     "b": "submit to outcome",
     "c": "time in each stage (p50)",
     "d": "CPU and memory per process",
     "e": "reading back",
+    "h": "others beside a hostile submitter",
 }
 
 
@@ -44,7 +46,7 @@ class Options:
 def options(arguments: list[str]) -> Options:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", default=LETTERS, help="figures to measure, such as a,b (all: a to g)")
+    parser.add_argument("--only", default=LETTERS, help="figures to measure, such as a,b (all: a to h)")
     parser.add_argument("--seconds", type=float, default=60.0, help="length of a sustained run (default 60)")
     parser.add_argument("--shape", choices=SHAPES, help="this shape only")
     parser.add_argument("--quick", action="store_true", help="short runs: a glance, no figures to quote")
@@ -86,12 +88,24 @@ async def measure(asked: Options) -> list[Section]:
                 sections["a"].add(f"{Setup(shape, scopes)}: times the yardstick", rate / by_hand, "x", target)
         done(sections["a"], sections["d"], sections["e"])
     if set("bc") & set(asked.only):
-        for shape in asked.shapes:
-            await paced.measure(sections["b"], sections["c"], shape, asked.paced_seconds)
+        await _paced(asked, sections)
         done(sections["b"], sections["c"])
+    if "h" in asked.only:
+        await _hostile(asked, sections["h"])
+        done(sections["h"])
     if "f" in asked.only:
         done(await ready.measure(asked.shapes))
     return found
+
+
+async def _paced(asked: Options, sections: Mapping[str, Section]) -> None:
+    for shape in asked.shapes:
+        await paced.measure(sections["b"], sections["c"], shape, asked.paced_seconds)
+
+
+async def _hostile(asked: Options, section: Section) -> None:
+    for shape in asked.shapes:
+        await hostile.measure(section, shape, asked.paced_seconds, asked.warm_s)
 
 
 def _setups(asked: Options) -> list[Setup]:

@@ -50,6 +50,7 @@ class Witness:
         self.ended: set[bytes] = set()
         self.by_status: Counter[str] = Counter()
         self.wrong: Counter[str] = Counter()
+        self.rejected: Counter[str] = Counter()
 
     def take(self, fact: Fact) -> None:
         """One event."""
@@ -64,7 +65,7 @@ class Witness:
         elif isinstance(body, OutcomeRecorded):
             self._ended(body, key)
         elif isinstance(body, SubmissionRejected):
-            self.wrong[f"a submission was rejected: {body.code}: {body.reason}"] += 1
+            self.rejected[f"{body.code}: {body.reason}"] += 1
         elif isinstance(body, OutcomeAmended):
             self.wrong["an outcome was amended"] += 1
 
@@ -80,14 +81,18 @@ class Witness:
 
 
 async def prove(
-    settings: KafkaSettings, submitted: set[bytes], journal: Path, budget_url: str, sampled: int = 1
+    settings: KafkaSettings, submitted: set[bytes], journal: Path, budget_url: str, sampled: int = 1, bad: int = 0
 ) -> Proof:
-    """Read the whole ledger back and compare it with what was submitted, with the journal and with the tables."""
+    """Read the whole ledger back and compare it with what was submitted, with the journal and with the tables. `bad`:
+    how many submissions must have been rejected."""
     began = perf_counter()
     witness = Witness(settings.lanes, sampled)
     report = await verify_ledger(settings, settings.lanes, witness.take)
     failures = list(report.broken)
     failures += [f"{number} times: {text}" for text, number in witness.wrong.most_common(SHOWN)]
+    if witness.rejected.total() != bad:
+        often = "; ".join(f"{number} times {text}" for text, number in witness.rejected.most_common(SHOWN))
+        failures.append(f"{witness.rejected.total()} submissions were rejected, not {bad}: {often}")
     failures += _same("submitted intents", submitted, "accepted intents", witness.accepted)
     failures += _same("accepted intents", witness.accepted, "intents with an outcome", witness.ended)
     failures += _effects(journal, witness.succeeded)

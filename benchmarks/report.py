@@ -49,7 +49,7 @@ class Line:
 
 @dataclass
 class Section:
-    """One of the figures (a) to (g): its lines, or what kept it from having any."""
+    """One of the figures (a) to (h): its lines, or what kept it from having any."""
 
     letter: str
     title: str

@@ -70,6 +70,7 @@ class Rig:
     system: System
     tokens: tuple[str, ...]
     runs: list[Run] = field(default_factory=list)
+    bad: int = 0  # submissions beside the runs that must be rejected
     status_s: float | None = None  # how long after the last outcome the projection had it all
     proof: Proof | None = None
     started_s: float = 0.0
@@ -146,7 +147,7 @@ class Rig:
             submitted |= {press.key(n) for n in range(run.measured.sent)}
         sampled = 1 if len(submitted) < SAMPLED_FROM else 16
         url = databases["budget" if "budget" in databases else "w1"]
-        self.proof = await prove(self.system.kafka, submitted, self.system.journal, url, sampled)
+        self.proof = await prove(self.system.kafka, submitted, self.system.journal, url, sampled, self.bad)
         failures = [] if self.status_s is not None else [f"status was behind for more than {STATUS_S:g} s"]
         failures += [f"process {name} died: {self.system.tail(name, 3)}" for name in dead]
         failures += [f"process {name} stopped with status {code}" for name, code in codes.items() if code]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -14,17 +14,19 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from libs.contracts.events import Intent
 from libs.contracts.proto.deedbook.intake.v1 import intake_pb2, intake_pb2_grpc
 from libs.contracts.proto.deedbook.status.v1 import status_pb2, status_pb2_grpc
-from libs.runtime.requests import show_id, show_micros
+from libs.runtime.requests import show_enum, show_id, show_micros
 from libs.testkit import seeding
 from libs.testkit.system import System
 
 CALL_S = 10.0
+T = TypeVar("T")
 
 
 @dataclass
 class Front:
     """One caller at both ports. Every call raises AioRpcError as the client library does."""
 
+    gateway: grpc.aio.Channel
     intake: intake_pb2_grpc.IntakeServiceStub
     status: status_pb2_grpc.StatusServiceStub
     metadata: tuple[tuple[str, str], ...]
@@ -47,17 +49,26 @@ class Front:
         intent: status_pb2.Intent = answer.intent
         return intent
 
+    async def find(self, key: bytes) -> status_pb2.Intent | None:
+        """The same; None as long as nothing is known of it."""
+        return await _if_found(self.get(key))
+
     async def submission(self, submission_id: str, **given: str) -> status_pb2.Submission | None:
         """One submission; None as long as nothing is known of it."""
         request = status_pb2.GetSubmissionRequest(submission_id=submission_id, **given)
-        try:
-            answer: Any = await self.status.GetSubmission(request, metadata=self.metadata, timeout=CALL_S)
-        except grpc.aio.AioRpcError as error:
-            if error.code() is not grpc.StatusCode.NOT_FOUND:
-                raise
-            return None
-        found: status_pb2.Submission = answer.submission
+        call: Any = self.status.GetSubmission(request, metadata=self.metadata, timeout=CALL_S)
+        answer = await _if_found(call)
+        found: status_pb2.Submission | None = answer.submission if answer is not None else None
         return found
+
+
+async def _if_found(call: Awaitable[T]) -> T | None:
+    try:
+        return await call
+    except grpc.aio.AioRpcError as error:
+        if error.code() is not grpc.StatusCode.NOT_FOUND:
+            raise
+        return None
 
 
 @asynccontextmanager
@@ -71,12 +82,20 @@ async def front(system: System, tenant: str = seeding.TENANT, token: str = "") -
     places = [f"127.0.0.1:{ports[f'{name}-grpc']}" for name in ("gateway", "status")]
     metadata = (("authorization", f"Bearer {token or system.token(tenant=tenant)}"),)
     async with grpc.aio.insecure_channel(places[0]) as gateway, grpc.aio.insecure_channel(places[1]) as status:
-        yield Front(intake_pb2_grpc.IntakeServiceStub(gateway), status_pb2_grpc.StatusServiceStub(status), metadata)
+        yield Front(
+            gateway, intake_pb2_grpc.IntakeServiceStub(gateway), status_pb2_grpc.StatusServiceStub(status), metadata
+        )
 
 
 def in_words_of_grpc(one: Intent) -> intake_pb2.Intent:
-    """The same intent in the words of the other contract. Evidence and costs are left out."""
+    """The same intent in the words of the other contract, as far as tests say something."""
     return intake_pb2.Intent(
+        cost_cap_micros=one.cost_cap_micros,
+        run_id=one.run_id,
+        evidence=[
+            intake_pb2.Evidence(kind=show_enum(item.kind, intake_pb2.EvidenceKind), type=item.type, id=item.id)
+            for item in one.evidence
+        ],
         idempotency_key=one.idempotency_key,
         account=one.account,
         tool=one.tool,
