@@ -19,7 +19,9 @@ from services.execution.changes import Changes, Give
 from services.execution.effects import Effects
 from services.execution.settings import ToolSettings
 from services.intake.decider import IntakeWorld
+from services.status.adapters.cited import CitedEvents
 from services.table import TABLE
+from services.validation.settings import ValidationSettings
 
 REPORT_TIMEOUT_MS = 10_000
 
@@ -34,7 +36,7 @@ class _World(dict[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         if name == "intake" and self._keys is not None:
-            return IntakeWorld(self._keys.current(), self._verifier)
+            return IntakeWorld(self._keys.current(), self._verifier, look_again=self._keys.is_looking)
         return super().__getitem__(name)
 
 
@@ -45,18 +47,27 @@ async def host_deciders(process: Process, names: Sequence[str]) -> None:
     adapters = build_adapters(tools) if tools is not None else None
     kafka = load(KafkaSettings)
     reports = KafkaOutbound(kafka, f"{process.name}/reports", REPORT_TIMEOUT_MS)  # connects with the first report
+    cited = _cited(load(ValidationSettings)) if "validation" in names else None
     if keys is not None:
         await keys.start()
     try:
         give = CommandLog(reports, kafka.lanes).give_control
         effects = _effects(process, adapters, tools, give) if adapters is not None and tools is not None else None
-        await host(process, [TABLE[name] for name in names], Given(effects=effects, world=_World(keys)))
+        given = Given(effects=effects, world=_World(keys), look_up=cited)
+        await host(process, [TABLE[name] for name in names], given)
     finally:
         if keys is not None:
             await keys.stop()
         if adapters is not None:
             await adapters.close()
+        if cited is not None:
+            await cited.close()
         await reports.stop()
+
+
+def _cited(settings: ValidationSettings) -> CitedEvents | None:
+    url = settings.status_database_url
+    return CitedEvents(url.get_secret_value()) if url is not None else None
 
 
 def _effects(

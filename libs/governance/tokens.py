@@ -64,6 +64,10 @@ class AuthRefused(Exception):
         self.reason = reason
 
 
+class UnknownKey(AuthRefused):
+    """It names a key that the issuer's set does not have, as far as we have read it."""
+
+
 class _Verified(msgspec.Struct, frozen=True):
     principal: Principal
     from_at: int
@@ -141,7 +145,7 @@ def _verify(token: bytes, keys: KeySet, at: int) -> _Verified:
     kid = header.get("kid")
     key = issuer.keys.get(kid) if isinstance(kid, str) else None
     if key is None:
-        raise AuthRefused("kid names no key of the issuer")
+        raise UnknownKey("kid names no key of the issuer")
     try:
         payload = _jws.decode(token, key, algorithms=[issuer.algorithm])
         claims = _json_object(payload)

@@ -6,25 +6,29 @@ They only look: nothing here changes anything, and nothing depends on the order 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
-from libs.contracts.events import EffectKind, EvidenceKind, Verdict
+from libs.contracts.events import EffectKind, Evidence, EvidenceKind, Verdict
 from libs.governance.control import ControlView, Tool
 from libs.governance.paths import cover, leaves
 from libs.governance.policy import PolicySnapshot, tool_matches
 from libs.governance.redact import parse_canonical
 from libs.governance.subject import Subject, target_of
+from libs.ledger.service import Citation
 
 
 class Ground(msgspec.Struct, frozen=True):
-    """What it is judged by: what is in force, and the one moment at which everything is evaluated."""
+    """What it is judged by: what is in force, and the one moment at which everything is evaluated. `cited`: whose the
+    cited events are, by what was looked up for this evaluation; None = an earlier one has looked, and what is on the
+    ledger stays there."""
 
     control: ControlView
     at: int
     tool: Tool | None
     snapshot: PolicySnapshot | None
+    cited: Mapping[Citation, str | None] | None = None
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -38,16 +42,31 @@ class Finding(msgspec.Struct, frozen=True):
 
 Validator = Callable[[Subject, Ground], Iterator[Finding]]
 
-_EVENT_ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+CITED_MAX = 16  # ledger events that are looked up for one intent
 
 
 def _block(code: str, reason: str, target: str = "") -> Finding:
     return Finding(Verdict.BLOCK, code, reason, target)
 
 
-def ground_for(control: ControlView, tenant: str, tool: str, at: int) -> Ground:
+def ground_for(
+    control: ControlView, tenant: str, tool: str, at: int, cited: Mapping[Citation, str | None] | None = None
+) -> Ground:
     """Look up what binds this tenant and tool now."""
-    return Ground(control, at, control.tools.get(tool), control.policy_for(tenant))
+    return Ground(control, at, control.tools.get(tool), control.policy_for(tenant), cited)
+
+
+def citations(subject: Subject) -> tuple[Citation, ...]:
+    """The ledger events that an intent cites in a valid form, at most as many as are looked up."""
+    found = [citation for item in subject.evidence if (citation := citation_of(item))]
+    return tuple(dict.fromkeys(found[:CITED_MAX]))
+
+
+def citation_of(item: Evidence) -> Citation | None:
+    """The intent and the event that a piece of evidence names; None if it names none in a valid form."""
+    fits = item.kind is EvidenceKind.LEDGER_EVENT and _ID.fullmatch(item.type) and _ID.fullmatch(item.id)
+    return (_raw(item.type), _raw(item.id)) if fits else None
 
 
 def switches(subject: Subject, ground: Ground) -> Iterator[Finding]:
@@ -128,7 +147,7 @@ def freshness(subject: Subject, ground: Ground) -> Iterator[Finding]:
 
 
 def grounding(subject: Subject, ground: Ground) -> Iterator[Finding]:
-    """Does the action cite evidence of a valid shape? That a ledger event exists is looked up by the shell."""
+    """Does the action cite evidence of a valid shape, and is each ledger event among it the tenant's own?"""
     policy = ground.snapshot.policy if ground.snapshot else None
     required = policy.grounding.required_for if policy else tuple(EffectKind)
     effect = ground.tool.entry.effect if ground.tool else EffectKind.WRITE
@@ -136,11 +155,33 @@ def grounding(subject: Subject, ground: Ground) -> Iterator[Finding]:
         yield _block("GROUNDING_MISSING", "the action cites no evidence")
     for item in subject.evidence:
         if item.kind is EvidenceKind.LEDGER_EVENT:
-            fits = not item.type and _EVENT_ID.fullmatch(item.id) is not None
+            fits = citation_of(item) is not None
         else:
             fits = bool(item.type.strip() and item.id.strip())
         if not fits:
             yield _block("GROUNDING_SHAPE", f"not a valid {item.kind} citation", item.id[:80])
+    if ground.cited is not None:
+        yield from _cited(subject, ground.cited)
+
+
+def _cited(subject: Subject, cited: Mapping[Citation, str | None]) -> Iterator[Finding]:
+    """What was looked up is said in any case, so that the verdict shows what it rests on. An event of another
+    tenant and one that is not there are told alike."""
+    named = [item for item in subject.evidence if citation_of(item)]
+    if len(named) > CITED_MAX:
+        yield _block("GROUNDING_SHAPE", f"cites more than {CITED_MAX} ledger events")
+    for intent_id, event_id in citations(subject):
+        owner = cited.get((intent_id, event_id))
+        if owner is None:
+            yield _block("EVIDENCE_UNREADABLE", "whether the cited event exists could not be asked", event_id.hex())
+        elif owner == subject.tenant:
+            yield Finding(Verdict.ALLOW, "", "the cited event is on the ledger", event_id.hex())
+        else:
+            yield _block("EVIDENCE_UNKNOWN", "there is no such event", event_id.hex())
+
+
+def _raw(text: str) -> bytes:
+    return bytes.fromhex(text.replace("-", ""))
 
 
 def cost(subject: Subject, ground: Ground) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from libs.ledger.chain import Cursor
 from libs.ledger.rows import LaneRow, OutRecord, ParkedInput, Published, SideRecord
-from libs.ledger.service import Effect, Result, ScopeRow, Waiting
+from libs.ledger.service import Citation, Effect, Result, ScopeRow, Waiting
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,12 @@ class Check:
 
 @dataclass(frozen=True)
 class Load:
-    """Read the states of keys per service, and all stripes of scopes."""
+    """Read the states of keys per service, all stripes of scopes, and whose the cited events are."""
 
     round: int
     keys: Mapping[str, Sequence[bytes]]
     scopes: Sequence[str] = ()
+    cited: Sequence[Citation] = ()
 
 
 @dataclass

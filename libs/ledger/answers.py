@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from libs.contracts.events import ToolAnswer
 from libs.ledger.rows import LaneRow, OutRecord, ParkedInput, SideRecord, TailRecord, WorkRow
-from libs.ledger.service import Record, Result, ScopeRow
+from libs.ledger.service import Citation, Record, Result, ScopeRow
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,13 @@ class Checked:
 
 @dataclass(frozen=True)
 class Loaded:
-    """States found (missing = initial) and scope stripes."""
+    """States found (missing = initial), scope stripes, and cited events (missing = nobody could be asked)."""
 
     round: int
     states: Mapping[str, Mapping[bytes, Any]]
     scopes: Mapping[str, Sequence[ScopeRow]]
     error: str = ""
+    cited: Mapping[Citation, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

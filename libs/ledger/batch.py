@@ -18,12 +18,14 @@ from libs.ledger.chain import applied, consumed, derived_id, handed_over
 from libs.ledger.deciding import emit, take_step
 from libs.ledger.errors import KeyBroken, NeedsMore
 from libs.ledger.hosted import Hosted
-from libs.ledger.parking import as_record
+from libs.ledger.parking import REFUSED, as_record
 from libs.ledger.partition import lane_of
 from libs.ledger.pieces import BatchPart, LaneView, Step
 from libs.ledger.protocol import ParkedInput, Published, RowChange
 from libs.ledger.scopes import ScopeView
 from libs.ledger.service import (
+    Citation,
+    CitedNeeded,
     Command,
     Due,
     Event,
@@ -43,10 +45,6 @@ __all__ = ["Hosted", "LaneBatch", "derived_id"]
 
 EVENTS_PER_INPUT_MAX = 64
 SIDE_KEY_MAX = 1_024
-REFUSED = {
-    "NOT_PARKED": "no input of this key waits here, or it is not yours to take up",
-    "REASON_MISSING": "taking a key up again needs a reason",
-}
 
 
 class LaneBatch:
@@ -77,6 +75,7 @@ class LaneBatch:
         self._deciding = b""
         self._missing_keys: dict[bytes, None] = {}
         self._missing_scopes: dict[str, None] = {}
+        self._missing_cited: dict[Citation, None] = {}
 
     # -- feeding
 
@@ -118,8 +117,9 @@ class LaneBatch:
     def finish(self) -> None:
         """Raises NeedsMore if anything was decided without a state or scope row that it asked for."""
         self._come_to_rest()
-        if self._missing_keys or self._missing_scopes:
-            raise NeedsMore(tuple(self._missing_keys), tuple(self._missing_scopes))
+        missing = (tuple(self._missing_keys), tuple(self._missing_scopes), tuple(self._missing_cited))
+        if any(missing):
+            raise NeedsMore(*missing)
 
     # -- keys that wait
 
@@ -215,6 +215,8 @@ class LaneBatch:
             step = take_step(self, part, key, item)
         except ScopesNeeded as need:
             self._missing_scopes[need.scope] = None
+        except CitedNeeded as need:
+            self._missing_cited.update(dict.fromkeys(need.citations))
         except Exception as error:  # noqa: BLE001 - a bug in a decider must stop its own key only
             self.park(service, item, "DECIDE_FAILED", f"{type(error).__name__}: {error}")
         else:

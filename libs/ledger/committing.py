@@ -11,6 +11,7 @@ from libs.ledger.batch import LaneBatch
 from libs.ledger.lane import Lane, Phase
 from libs.ledger.protocol import Alarm, Commit, CommitRefused, Committed, CommitUnknown, RowChange
 from libs.ledger.publishing import publish, send_sides
+from libs.ledger.service import Citation
 
 if TYPE_CHECKING:
     from libs.ledger.worker import Worker
@@ -35,6 +36,8 @@ class Round:
     asked: dict[str, dict[bytes, None]] = field(default_factory=dict)
     states: dict[str, dict[bytes, Any]] = field(default_factory=dict)
     scopes_full: set[str] = field(default_factory=set)
+    cited: dict[Citation, str | None] = field(default_factory=dict)
+    cited_asked: tuple[Citation, ...] = ()
     broken: set[tuple[str, bytes]] = field(default_factory=set)
     batches: dict[int, tuple[LaneBatch, dict[str, RowChange]]] = field(default_factory=dict)
     stripes: set[tuple[str, int]] = field(default_factory=set)  # scope stripes that its lanes have changed

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 
 
 class NeedsMore(Exception):
-    """States or scope rows that the batch asked for are not in memory: load them and decide it anew."""
+    """States, scope rows or cited events that the batch asked for are not in memory: load them and decide it anew."""
 
-    def __init__(self, keys: Sequence[bytes], scopes: Sequence[str]) -> None:
-        super().__init__(f"{len(keys)} keys, {len(scopes)} scopes")
-        self.keys, self.scopes = tuple(keys), tuple(scopes)
+    def __init__(self, keys: Sequence[bytes], scopes: Sequence[str], cited: Sequence[tuple[bytes, bytes]] = ()) -> None:
+        super().__init__(f"{len(keys)} keys, {len(scopes)} scopes, {len(cited)} cited events")
+        self.keys, self.scopes, self.cited = tuple(keys), tuple(scopes), tuple(cited)
 
 
 class KeyBroken(Exception):

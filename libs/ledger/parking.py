@@ -13,6 +13,10 @@ from libs.ledger.service import Command, Due, Fact, Input, Record, Recover, Resu
 _encoder = msgspec.msgpack.Encoder()
 _FORMS: dict[str, type[Any]] = {"Due": Due, "Recover": Recover, "Stopped": Stopped}
 _PREFIX = "parked/"
+REFUSED = {
+    "NOT_PARKED": "no input of this key waits here, or it is not yours to take up",
+    "REASON_MISSING": "taking a key up again needs a reason",
+}
 
 
 class _ResultForm(msgspec.Struct, frozen=True):

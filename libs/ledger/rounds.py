@@ -10,6 +10,7 @@ the fresh rows, and a smaller batch is decided anew; an unknown answer means: cl
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from libs.ledger import careful, taking
@@ -26,6 +27,7 @@ from libs.ledger.protocol import (
     Suspect,
     Suspected,
 )
+from libs.ledger.service import Citation
 
 if TYPE_CHECKING:
     from libs.ledger.worker import Worker
@@ -105,6 +107,8 @@ def on_loaded(worker: Worker, answer: Loaded) -> None:
         return
     for name, states in answer.states.items():
         round_.states[name].update(states)
+    round_.cited.update({citation: answer.cited.get(citation) for citation in round_.cited_asked})
+    round_.cited_asked = ()
     for scope, rows in answer.scopes.items():
         round_.scopes_full.add(scope)
         for number in round_.takens:
@@ -115,6 +119,7 @@ def on_loaded(worker: Worker, answer: Loaded) -> None:
 def _decide(worker: Worker, round_: Round) -> None:
     keys: dict[bytes, None] = {}
     scopes: dict[str, None] = {}
+    cited: dict[Citation, None] = {}
     free = worker.gate.free_for_new()
     for number in [n for n, (claim, _) in round_.takens.items() if not worker.is_open(n, claim)]:
         del round_.takens[number]  # lost, or claimed again, while the states were on their way
@@ -130,6 +135,7 @@ def _decide(worker: Worker, round_: Round) -> None:
         except NeedsMore as need:
             keys.update(dict.fromkeys(need.keys))
             scopes.update(dict.fromkeys(need.scopes))
+            cited.update(dict.fromkeys(need.cited))
         except LaneBroken as broken:
             del round_.takens[number]
             worker.halt(lane, str(broken))
@@ -141,11 +147,12 @@ def _decide(worker: Worker, round_: Round) -> None:
             round_.stripes |= batch.scopes.changed.keys()
             round_.batches[number] = (batch, _changes(worker, lane, batch))
             _take_room(free, batch)
-    if keys or scopes:
+    if keys or scopes or cited:
         for asked in round_.asked.values():
             asked.update(keys)
         wanted = {name: tuple(keys) for name in round_.asked} if keys else {}
-        worker.out.append(Load(round_.number, wanted, tuple(scopes)))
+        round_.cited_asked = tuple(cited)
+        worker.out.append(Load(round_.number, wanted, tuple(scopes), round_.cited_asked))
         return
     commit(worker, round_)
 
@@ -162,10 +169,11 @@ def _leave(worker: Worker, round_: Round) -> None:
 def _run(worker: Worker, round_: Round, lane: Lane, free: dict[str, int]) -> LaneBatch:
     """Decide on what was taken from a lane; a key that does not come to rest is put aside, and all is decided anew."""
     _, taken = round_.takens[lane.number]
+    world = replace(worker.world(), cited=round_.cited) if round_.cited else worker.world()
     while True:
         full, broken = frozenset(round_.scopes_full), frozenset(round_.broken)
         view = lane.view(free, full, broken, worker.limits.parked_max)
-        batch = LaneBatch(view, worker.hosted, round_.states, round_.asked, worker.world())
+        batch = LaneBatch(view, worker.hosted, round_.states, round_.asked, world)
         try:
             if round_.careful and careful.is_poison(lane.care, taken):
                 put_aside(batch, taken)

@@ -193,6 +193,22 @@ class ScopesNeeded(Exception):
         self.scope = scope
 
 
+class NotYet(Exception):
+    """Raised by `prepare` for a record that can be judged in a moment: it and what follows in its topic is offered
+    again. Whoever raises it bounds the time."""
+
+
+Citation = tuple[bytes, bytes]  # the intent that an event is about, and the event's id
+
+
+class CitedNeeded(Exception):
+    """Raised by `decide` when `world.cited` has no answer for these yet: the lane looks them up and decides anew."""
+
+    def __init__(self, citations: Sequence[Citation]) -> None:
+        super().__init__(f"{len(citations)} citations")
+        self.citations = tuple(citations)
+
+
 class Scopes(Protocol):
     """The lane's view of the striped budget scopes. Rows change only by `fold` (called by the lane for the
     ScopeLines of own events). `stripe` is the lane's own stripe, `stripes` the number of lanes."""
@@ -222,6 +238,8 @@ class World:
     scopes: Any = None
     dispatch_free: Callable[[str], bool] = lambda effect_class: True
     tools: Mapping[str, Any] = field(default_factory=dict)  # things the process owns: key sets, secrets, settings
+    # Whose the cited events are: a tenant, "" = there is no such event, None = nobody could be asked.
+    cited: Mapping[Citation, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

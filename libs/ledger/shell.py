@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Protocol
 
 import msgspec
@@ -43,7 +44,7 @@ from libs.ledger.protocol import (
     Suspect,
 )
 from libs.ledger.reading import Checker, Follower
-from libs.ledger.service import Effect, Result
+from libs.ledger.service import Citation, Effect, Result
 from libs.ledger.store import Store
 from libs.ledger.watchdog import Watchdog
 from libs.ledger.worker import Worker
@@ -55,6 +56,9 @@ from libs.runtime.telemetry import Metrics
 TICK_S = 0.02
 CALL_GRACE_MS = 2_000
 TRIM_EVERY_S = 60.0
+
+# Whose the cited events are. Bounded in time, and raises nothing: what it leaves out could not be asked for.
+LookUp = Callable[[Sequence[Citation]], Awaitable[Mapping[Citation, str | None]]]
 
 
 class Tools(Protocol):
@@ -83,7 +87,7 @@ class Shell:
     ) -> None:
         self.worker, self.store, self.appender, self.follower, self.checker = worker, store, appender, follower, checker
         self.tools, self.metrics, self.encode_late = outside.tools, outside.metrics, outside.encode_late
-        self.observers = outside.observers
+        self.observers, self.look_up = outside.observers, outside.look_up
         self._inbox: list[Answer] = []
         self._scheduled = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -249,6 +253,8 @@ class Shell:
     async def _load(self, action: Load) -> Answer:
         hit("before-load")
         answer = await self.store.load(action)
+        if action.cited and not answer.error and self.look_up is not None:
+            answer = replace(answer, cited=await self.look_up(action.cited))
         hit("after-load")
         return answer
 
@@ -336,8 +342,10 @@ class Outside:
         tools: Tools | None,
         encode_late: Callable[[Result], bytes],
         observers: Sequence[Callable[[Commit], None]] = (),
+        look_up: LookUp | None = None,
     ) -> None:
         self.metrics, self.tools, self.encode_late, self.observers = metrics, tools, encode_late, observers
+        self.look_up = look_up
 
 
 def _ambiguous(code: str, reason: str, started_at: int, duration_ms: int) -> ToolAnswer:

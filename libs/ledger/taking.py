@@ -9,7 +9,7 @@ from libs.ledger import careful
 from libs.ledger.codec import CodecError
 from libs.ledger.inbox import RecordItem, Taken
 from libs.ledger.lane import Lane, Phase
-from libs.ledger.service import Command, Record, Service, key_of, means_something
+from libs.ledger.service import Command, NotYet, Record, Service, key_of, means_something
 
 if TYPE_CHECKING:
     from libs.ledger.worker import Worker
@@ -113,9 +113,22 @@ def _admitted(worker: Worker, lane: Lane, raw: list[Record]) -> list[Record]:
 
 
 def prepare(worker: Worker, lane: Lane, raw: list[Record]) -> list[RecordItem]:
-    """Decode and prepare records, each once. If that halts the lane, nothing is taken."""
-    items = [item for record in raw if (item := _prepared(worker, lane, record)) is not None]
-    return items if len(items) == len(raw) else []
+    """Decode and prepare records, each once. If that halts the lane, nothing is taken; a topic stops at a record that
+    can be judged in a moment only."""
+    items: list[RecordItem] = []
+    stopped: set[str] = set()
+    for record in raw:
+        if record.topic in stopped:
+            continue
+        try:
+            item = _prepared(worker, lane, record)
+        except NotYet:
+            stopped.add(record.topic)
+            continue
+        if item is None:
+            return []
+        items.append(item)
+    return items
 
 
 def _prepared(worker: Worker, lane: Lane, record: Record) -> RecordItem | None:
@@ -148,6 +161,8 @@ def _message(worker: Worker, lane: Lane, record: Record) -> RecordItem:
     for service in readers:
         try:
             prepared.append((service, worker.prepare(service, record, lane.number)))
+        except NotYet:
+            raise
         except Exception as error:  # noqa: BLE001 - a bug in `prepare`: the bytes go to the dead letters
             prepared.append((service, None))
             errors.append((service, f"{type(error).__name__}: {error}"))

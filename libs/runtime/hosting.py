@@ -24,7 +24,7 @@ from libs.ledger.protocol import ControlSeen
 from libs.ledger.reading import Checker, Follower
 from libs.ledger.records import dead_letter, decode_fact, decode_unpark, encode_late
 from libs.ledger.service import Service
-from libs.ledger.shell import Outside, Shell
+from libs.ledger.shell import LookUp, Outside, Shell
 from libs.ledger.shell import Tools as EffectTools
 from libs.ledger.store import Store, StoreOptions
 from libs.ledger.worker import Limits, Tools, Worker
@@ -66,6 +66,7 @@ class Given:
 
     effects: Callable[[Callable[[], ControlView]], EffectTools] | None = None
     world: Mapping[str, Any] = field(default_factory=dict)
+    look_up: LookUp | None = None  # whose the events are that an intent cites
     lanes: int | None = None  # control has one lane whatever the setting says
     batch_max: int = 0  # status folds more at once than deciders decide; 0 = the setting
     pace_ms: int = 0  # ... and rests between two looks at the log
@@ -115,6 +116,7 @@ async def host(process: Process, services: Sequence[Service], given: Given) -> N
         process.metrics,
         given.effects(lambda: tail.view) if given.effects is not None else None,
         lambda result: encode_late(result, wall_micros()),
+        look_up=given.look_up,
     )
     follower = Follower(kafka_settings, name, worker.paused, given.pace_ms)
     shell = Shell(worker, store, Appender(kafka_settings, name), follower,

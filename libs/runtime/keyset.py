@@ -22,6 +22,7 @@ from libs.runtime.settings import AuthSettings, SettingsError, StartRefused, is_
 
 BYTES_MAX = 262_144
 FETCH_TIMEOUT_S = 5.0
+PATIENCE_MS = 500  # a lane's submissions wait so long for newer keys, at most once per cool-down
 NO_KEYS = KeySet(0, {})
 
 
@@ -40,6 +41,8 @@ class KeySource:
         self._tried_ms: int | None = None
         self._reading = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
+        self._look: asyncio.Task[bool] | None = None
+        self._look_ms = 0
         self._log = logger(__name__)
 
     def current(self) -> KeySet:
@@ -62,9 +65,10 @@ class KeySource:
         self._task = asyncio.create_task(self._keep(), name="keyset")
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait((self._task,))
+        for task in (self._task, self._look):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait((task,))
 
     async def look_again(self) -> bool:
         """A token names a key that is not in the set. Reads again, at most once per cool-down; says whether it did."""
@@ -75,6 +79,16 @@ class KeySource:
             if before is not None and self._now_ms() - before < self._settings.jwks_cooldown_s * 1000:
                 return False
             return await self._reload()
+
+    def is_looking(self) -> bool:
+        """The same for those who cannot wait here but may come again: starts to read, and says whether it is worth
+        coming again in a moment. That is so for a bounded time once per cool-down, whatever the issuer does."""
+        now_ms = self._now_ms()
+        if self._look is None or self._look.done():
+            if self._tried_ms is not None and now_ms - self._tried_ms < self._settings.jwks_cooldown_s * 1000:
+                return False
+            self._look, self._look_ms = asyncio.create_task(self.look_again(), name="keyset-look"), now_ms
+        return now_ms - self._look_ms < PATIENCE_MS
 
     async def reload(self) -> bool:
         """Read now. A set that cannot be read or is bad leaves the present one in place."""

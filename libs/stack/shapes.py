@@ -75,6 +75,8 @@ def environment(row: Row, plan: Plan, ends: Endpoints, folder: Folder) -> dict[s
     }
     if row.database:
         known["DEED_DATABASE_URL"] = with_database(ends.postgres_dsn, row.database)
+    if row.name == "validation" or row.module[0] == "services":  # who hosts validation looks cited events up
+        known["DEED_STATUS_DATABASE_URL"] = with_database(ends.postgres_dsn, "deedbook_status")
     if row.grpc:
         known["DEED_GRPC_PORT"] = str(ports.get(f"{row.name}-grpc"))
     return {**defaults(folder), **os.environ, **known}

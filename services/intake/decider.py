@@ -5,6 +5,7 @@ What a submission says is read and checked in `reading.py`; here is decided what
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import assert_never
 
 import msgspec
@@ -40,6 +41,7 @@ class IntakeWorld(msgspec.Struct, frozen=True):
     keys: KeySet
     verifier: TokenVerifier
     limits: IntakeLimits = IntakeLimits()
+    look_again: Callable[[], bool] = lambda: False  # asks for newer keys; True = they may be there in a moment
 
 
 class Submission(msgspec.Struct, frozen=True):

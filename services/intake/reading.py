@@ -15,9 +15,9 @@ from libs.governance.control import ControlView
 from libs.governance.digests import JsonRefused, content_digest, read_object
 from libs.governance.identity import intent_id, submission_id
 from libs.governance.redact import literal_secrets
-from libs.governance.tokens import AuthRefused, bearer
+from libs.governance.tokens import AuthRefused, UnknownKey, bearer
 from libs.ledger.codec import decode_message
-from libs.ledger.service import IN_TRANSACTION, Command, Prepared, Record, World
+from libs.ledger.service import IN_TRANSACTION, Command, NotYet, Prepared, Record, World
 from services.intake.decider import SECOND, IntakeLimits, IntakeWorld, Refused, Submission
 
 INTENTS, HOME = "intents", "intake.home"
@@ -66,6 +66,8 @@ def _arrived(record: Record, settings: IntakeWorld) -> HomeSubmission:
     try:
         principal = settings.verifier.verify(bearer(header), settings.keys, record.timestamp_at)
     except AuthRefused as error:
+        if isinstance(error, UnknownKey) and settings.look_again():
+            raise NotYet("the issuer is asked for newer keys") from error
         raise SubmissionRefused(error.code, error.reason, told="the token is not accepted") from error
     return HomeSubmission(
         intent=record.value,

@@ -10,8 +10,8 @@ from libs.governance.gateway import NO_POLICY, Evaluation, evaluate, points_at_v
 from libs.governance.policy import ApprovalRule, PolicySnapshot, approval_rule
 from libs.governance.redact import display, parse_canonical
 from libs.governance.subject import Subject, action_digest, subject_of, target_of
-from libs.governance.validators import ground_for
-from libs.ledger.service import Decision, Event, Fact, Input, World
+from libs.governance.validators import citations, ground_for
+from libs.ledger.service import CitedNeeded, Decision, Event, Fact, Input, World
 
 
 class ValidationState(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -39,7 +39,9 @@ def evolve(state: ValidationState, fact: Fact) -> ValidationState:
 
 
 def _judge(subject: Subject, world: World) -> IntentAllowed | IntentBlocked:
-    ground = ground_for(world.control, subject.tenant, subject.tool, world.now_at)
+    if unknown := [one for one in citations(subject) if one not in world.cited]:
+        raise CitedNeeded(unknown)
+    ground = ground_for(world.control, subject.tenant, subject.tool, world.now_at, world.cited)
     evaluation = evaluate(points_at_validation(ground.tool), subject, ground)
     blocking, tool, snapshot = evaluation.blocking, ground.tool, ground.snapshot
     if blocking is not None or tool is None or snapshot is None or snapshot.policy is None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -15,6 +17,7 @@ from libs.governance.identity import intent_id, submission_id
 from libs.governance.remedies import remedy
 from libs.ledger.codec import CATALOGUE
 from libs.ledger.partition import lane_of
+from libs.runtime import devkeys
 from libs.runtime.requests import read_id, show_id
 from libs.testkit import seeding
 from tests.faults.front import Front, front
@@ -68,8 +71,9 @@ async def test_the_same_intent_twice_is_one_deed_and_other_content_is_refused(ri
     await _rejections_are_told(rig, rejections)
 
 
-@pytest.mark.requirement("G4")
+@pytest.mark.requirement("A1")
 @pytest.mark.requirement("A6")
+@pytest.mark.requirement("G4")
 async def test_what_became_of_a_submission_is_told_to_its_tenant(rig: Rig) -> None:
     one = double_intent("told", 20)
     changed = msgspec.structs.replace(one, arguments='{"delay_ms":21}')
@@ -86,6 +90,22 @@ async def test_what_became_of_a_submission_is_told_to_its_tenant(rig: Rig) -> No
         rejected = await agent.submission(answers[2].submission_id)
     assert rejected is not None
     assert (rejected.code, rejected.remedy) == ("KEY_REUSED", remedy("KEY_REUSED"))
+    await rig.prove()
+
+
+@pytest.mark.requirement("A3")
+async def test_a_token_under_a_new_signing_key_is_believed_at_once(rig: Rig, tmp_path: Path) -> None:
+    """On both paths: no submission is refused because the key set was read before the issuer had the key."""
+    keys = rig.system.folder.keys
+    new = json.loads(devkeys.ensure(tmp_path).read_text())["keys"]
+    old = json.loads((keys / devkeys.JWKS_FILE).read_text())["keys"]
+    (keys / devkeys.JWKS_FILE).write_text(json.dumps({"keys": [*old, *new]}))
+    token = devkeys.mint(tmp_path, devkeys.Who("agent-2", seeding.TENANT, "MACHINE", ("account-0",)))
+    intents = [double_intent(f"rotated-{n}", 0) for n in range(DEEDS)]
+    rig.wanted.update(await rig.system.submit(intents, token))
+    async with front(rig.system, token=token) as agent:
+        one = double_intent("rotated-by-grpc", 0)
+        rig.wanted.add(read_id((await agent.submit(one)).intent_id, "intent_id"))
     await rig.prove()
 
 

@@ -47,6 +47,7 @@ ENV = {
     "DEED_DATABASE_TIMEOUT_MS": "2000",
     "DEED_CONTROL_STALE_MAX_S": "3",
     "DEED_JOURNAL_FSYNC": "true",
+    "DEED_JWKS_COOLDOWN_S": "1",
 }
 
 

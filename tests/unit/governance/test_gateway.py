@@ -69,6 +69,7 @@ def test_a_sound_intent_is_allowed_by_every_validator_in_order() -> None:
     assert [result.validator for result in found.results] == order
 
 
+@pytest.mark.requirement("B2")
 def test_all_validators_run_even_when_the_first_blocks() -> None:
     view = standard_control(switch(), policy(tools={"allow": []}))
     found = judged(view, tool="git/none", cost_cap_micros=1)
@@ -78,6 +79,7 @@ def test_all_validators_run_even_when_the_first_blocks() -> None:
     assert found.blocking.code == "SWITCH_GLOBAL"
 
 
+@pytest.mark.requirement("B7")
 @pytest.mark.parametrize(
     ("view", "code"),
     [
@@ -114,6 +116,7 @@ def test_what_is_allowed_passes(view: Any) -> None:
     assert judged(view).verdict is V.ALLOW
 
 
+@pytest.mark.requirement("B4")
 @pytest.mark.parametrize(
     ("age_ms", "verdict", "code"),
     [
@@ -137,16 +140,19 @@ def test_a_source_without_a_limit_is_blocked() -> None:
     assert codes(judged(view, data_sources=(e.DataSource("erp", NOW),))) == ["FRESHNESS_UNDEFINED"]
 
 
+@pytest.mark.requirement("B5")
 @pytest.mark.parametrize(
     ("kind", "type_", "name", "fits"),
     [
         (e.EvidenceKind.SOURCE, "doc", "1", True),
         (e.EvidenceKind.SOURCE, "", "1", False),
         (e.EvidenceKind.RECORD, "row", " ", False),
-        (e.EvidenceKind.LEDGER_EVENT, "", "a" * 32, True),
-        (e.EvidenceKind.LEDGER_EVENT, "", "01234567-89ab-4def-8123-456789abcdef", True),
+        (e.EvidenceKind.LEDGER_EVENT, "b" * 32, "a" * 32, True),
+        (e.EvidenceKind.LEDGER_EVENT, "b" * 32, "01234567-89ab-4def-8123-456789abcdef", True),
+        (e.EvidenceKind.LEDGER_EVENT, "01234567-89ab-4def-8123-456789abcdef", "a" * 32, True),
+        (e.EvidenceKind.LEDGER_EVENT, "", "a" * 32, False),
         (e.EvidenceKind.LEDGER_EVENT, "x", "a" * 32, False),
-        (e.EvidenceKind.LEDGER_EVENT, "", "A" * 32, False),
+        (e.EvidenceKind.LEDGER_EVENT, "b" * 32, "A" * 32, False),
     ],
 )
 def test_evidence_has_a_shape(kind: e.EvidenceKind, type_: str, name: str, fits: bool) -> None:
@@ -184,6 +190,7 @@ def test_no_validators_is_no_verdict_but_a_refusal() -> None:
     assert evaluate((), SUBJECT, ground_for(standard_control(), "acme", "git/commit", NOW)).verdict is V.BLOCK
 
 
+@pytest.mark.requirement("B3")
 def test_the_same_question_never_gets_two_answers() -> None:
     """B3: much later, with data that would be stale by then."""
     view, subject = standard_control(), changed(SUBJECT, data_sources=(e.DataSource("crm", NOW),))
@@ -196,6 +203,7 @@ def test_the_same_question_never_gets_two_answers() -> None:
     assert evaluate(STEP, subject, later, 1, recorded).verdict is V.BLOCK
 
 
+@pytest.mark.requirement("B3")
 @given(st.integers(0, 3), st.sampled_from(sorted(P)), st.booleans(), st.booleans())
 def test_a_verdict_is_named_by_what_was_asked(
     attempt: int, point: e.ChokePoint, other_policy: bool, other_input: bool
@@ -209,6 +217,7 @@ def test_a_verdict_is_named_by_what_was_asked(
     assert (found == verdict_id(P.PLAN_APPROVAL, SUBJECT, one, 0)) is same
 
 
+@pytest.mark.requirement("B1")
 def test_choke_points_follow_cost_and_effect() -> None:
     cheap, dear = e.CostClass.CHEAP, e.CostClass.EXPENSIVE
     view = standard_control(cost_class=dear)

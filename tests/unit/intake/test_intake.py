@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import jwt
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from hypothesis import given, settings
@@ -16,7 +17,7 @@ from libs.governance.identity import intent_id, submission_id
 from libs.governance.tokens import Issuer, KeySet, TokenVerifier
 from libs.ledger.codec import decode_message, encode_message
 from libs.ledger.partition import lane_of
-from libs.ledger.service import IN_TRANSACTION, Record
+from libs.ledger.service import IN_TRANSACTION, NotYet, Record
 from libs.testkit.given import Desk
 from libs.testkit.samples import (
     AGENT,
@@ -78,6 +79,8 @@ def rejected(at: Desk, code: str) -> e.SubmissionRejected:
     return body
 
 
+@pytest.mark.requirement("A1")
+@pytest.mark.requirement("A3")
 def test_an_authentic_intent_is_accepted_under_its_id() -> None:
     at = desk()
     at.arrive("intake", record(intent(arguments='{"b" : 1.0, "a": "x"}')))
@@ -89,6 +92,25 @@ def test_an_authentic_intent_is_accepted_under_its_id() -> None:
     assert fact.body.arrived_at == NOW
 
 
+@pytest.mark.requirement("A2")
+def test_whatever_an_intent_says_is_on_the_ledger_as_it_was_said() -> None:
+    whole = intent(
+        account="main", cost_class=e.CostClass.EXPENSIVE, cost_cap_micros=7, snapshot_id="snap-3",
+        evidence=(e.Evidence(e.EvidenceKind.RECORD, "crm", "row-9"),), data_sources=(e.DataSource("crm", NOW - 5),),
+        trace_parent="00-" + "a" * 32 + "-" + "b" * 16 + "-01", run_id="run-1", plan_id="plan-2", step_id="step-3",
+        parent_id="parent-4", retry_of=b"r" * 16, edited_from=b"e" * 16,
+    )  # fmt: skip
+    unsaid = [name for name in whole.__struct_fields__ if not getattr(whole, name)]
+    assert unsaid == [], "this test is to say everything that can be said"
+    at = desk()
+    at.arrive("intake", record(whole))
+    accepted = at.last(e.IntentAccepted)
+    told = {name: getattr(accepted, name) for name in whole.__struct_fields__ if name != "arguments"}
+    assert told == {name: getattr(whole, name) for name in told}
+    assert accepted.principal.kind is e.ActorKind.MACHINE
+
+
+@pytest.mark.requirement("A6")
 def test_a_repeat_gives_nothing_and_other_content_is_refused() -> None:
     at = desk()
     at.arrive("intake", record(intent()))
@@ -171,6 +193,20 @@ def test_a_token_that_is_not_believed_is_refused_alike(header: bytes) -> None:
     assert body.reason == "the token is not accepted"
     assert body.idempotency_key == ""
     assert at.facts[0].envelope.tenant == ""
+
+
+@pytest.mark.requirement("A3")
+def test_a_token_under_a_new_key_waits_for_the_issuers_answer_and_not_longer() -> None:
+    answers = iter([True, True, False])
+    world = IntakeWorld(KeySet(2, {ISSUER: Issuer(ISSUER, "deedbook", "EdDSA", {})}), TokenVerifier())
+    world = msgspec.structs.replace(world, look_again=lambda: next(answers))
+    at = Desk([TABLE["intake"]], standard_control(), {"intake": world})
+    for _ in range(2):
+        with pytest.raises(NotYet):
+            at.arrive("intake", record(intent()))
+    assert at.facts == []
+    at.arrive("intake", record(intent()))
+    assert rejected(at, "AUTH_INVALID").reason == "the token is not accepted"
 
 
 def test_a_token_counts_at_the_time_of_arrival() -> None:

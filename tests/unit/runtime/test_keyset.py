@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from libs.contracts.events import ActorKind, Principal
 from libs.runtime import devkeys
 from libs.runtime.authentication import Authenticator
-from libs.runtime.keyset import KeySource, KeysUnreadable, check_source, read_document
+from libs.runtime.keyset import PATIENCE_MS, KeySource, KeysUnreadable, check_source, read_document
 from libs.runtime.rpc import Unauthenticated
 from libs.runtime.settings import AuthSettings, SettingsError, StartRefused
 
@@ -95,6 +96,24 @@ async def test_unknown_keys_do_not_make_us_read_more_often_than_the_cool_down(fo
     clock.ms += 2_000
     assert await keys.look_again()
     assert not await keys.look_again()
+
+
+async def test_who_cannot_wait_for_new_keys_may_come_again_for_a_moment(folder: Path) -> None:
+    clock = Clock()
+    keys = KeySource(settings(folder), clock)
+    await keys.reload()
+    before = keys.current()
+    assert not keys.is_looking(), "it was read a moment ago"
+    rotate(folder)
+    clock.ms += 31_000
+    assert keys.is_looking()
+    assert keys.is_looking(), "it is still read"
+    clock.ms += PATIENCE_MS
+    assert not keys.is_looking(), "nobody waits for ever"
+    while keys.current() == before:  # noqa: ASYNC110 - a file is read in a thread
+        await asyncio.sleep(0)
+    assert not keys.is_looking(), "not before the cool-down is over"
+    await keys.stop()
 
 
 async def test_the_last_good_set_is_believed_for_a_bounded_time(folder: Path) -> None:
