@@ -30,31 +30,62 @@ from libs.client.errors import (
     Unavailable,
 )
 from libs.client.intents import DataSource, Evidence, Intent
-from libs.client.results import Deed, State, Submitted
+from libs.client.results import (
+    Approval,
+    Attempt,
+    AttemptStatus,
+    Ballot,
+    Consent,
+    Deed,
+    Doubt,
+    Entry,
+    Finding,
+    Money,
+    ObjectRef,
+    Position,
+    Progress,
+    Stage,
+    State,
+    Submitted,
+    Waiting,
+)
 from libs.client.settings import ClientSettings
 from libs.client.sync import SyncClient
 from libs.contracts.events import CostClass, EvidenceKind
 from libs.contracts.events import FailureCategory as Category
 
 __all__ = [
+    "Approval",
+    "Attempt",
+    "AttemptStatus",
+    "Ballot",
     "Category",
     "Client",
     "ClientSettings",
     "Connection",
+    "Consent",
     "CostClass",
     "DataSource",
     "Deed",
     "DeedbookError",
+    "Doubt",
+    "Entry",
     "Evidence",
     "EvidenceKind",
+    "Finding",
     "Intent",
     "InvalidRequest",
     "Misconfigured",
+    "Money",
     "NotFound",
     "NotSucceeded",
+    "ObjectRef",
     "Overloaded",
     "PermissionDenied",
+    "Position",
+    "Progress",
     "ServerError",
+    "Stage",
     "State",
     "SubmissionRejected",
     "Submitted",
@@ -62,5 +93,6 @@ __all__ = [
     "TimedOut",
     "Unauthenticated",
     "Unavailable",
+    "Waiting",
     "connect",
 ]

@@ -6,7 +6,8 @@ import grpc
 import grpc.aio
 import pytest
 
-from libs.client import errors
+import deedbook
+from libs.client import errors, results
 from libs.client.errors import BY_STATUS, DeedbookError, from_grpc
 from libs.contracts.events import FailureCategory as Category
 from libs.governance.remedies import remedy
@@ -54,3 +55,10 @@ def test_the_tree_is_as_drawn() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, DeedbookError)]
     assert all(kind.__name__ in drawn for kind in kinds)
     assert len(kinds) == 12
+
+
+def test_whoever_uses_the_sdk_needs_one_import() -> None:
+    offered = {kind for module in (errors, results) for kind in vars(module).values() if isinstance(kind, type)}
+    own = {kind.__name__ for kind in offered if kind.__module__ in (errors.__name__, results.__name__)}
+    assert own <= set(deedbook.__all__)
+    assert all(hasattr(deedbook, name) for name in deedbook.__all__)
