@@ -154,7 +154,7 @@ def _ended(where: str) -> Callable[[Deed], _Told]:
 def _after_an_end(deed: Deed) -> Iterator[str]:
     if deed.category is FailureCategory.TRANSIENT or deed.state in (State.CANCELLED, State.EXPIRED):
         yield f"deed retry {deed.intent_id} FILE"
-    elif deed.state is State.DENIED:
+    elif deed.code == "DENIED":  # by a person; without budget the same may be asked again
         yield f"deed submit FILE --edited-from {deed.intent_id}"
 
 

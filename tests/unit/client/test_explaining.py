@@ -110,5 +110,10 @@ def test_only_what_may_succeed_next_time_is_to_be_tried_again() -> None:
     assert explain(deed(state=State.FAILED, category=FailureCategory.PERMANENT)).next == ()
 
 
+def test_what_a_person_refused_may_come_back_corrected() -> None:
+    assert explain(deed(state=State.DENIED, code="DENIED")).next == (f"deed submit FILE --edited-from {ID}",)
+    assert explain(deed(state=State.DENIED, code="BUDGET_EXCEEDED")).next == ()
+
+
 def test_a_deed_past_its_expiry_without_an_end_points_to_the_lanes() -> None:
     assert "deed lanes" in explain(deed(state=State.READY, overdue=True)).next[0]
