@@ -82,7 +82,8 @@ async def main() -> None:
             sys.exit(f"{seen.code}: {seen.reason}")
         for row in ast.literal_eval(seen.tries[-1].reason):
             order = intent("write_query", "stock.order", ORDER.format(row["id"]), f"order-{row['id']}-week-48")
-            order.evidence.add(kind=intake.EVIDENCE_KIND_LEDGER_EVENT, id=seen.timeline[-1].event_id)
+            event_id = seen.timeline[-1].event_id
+            order.evidence.add(kind=intake.EVIDENCE_KIND_LEDGER_EVENT, type=seen.intent_id, id=event_id)
             order.data_sources.add(name="stock", as_of_time=began)
             done = await agent.propose(order)
             state = status.State.Name(done.state).removeprefix("STATE_")

@@ -23,7 +23,7 @@ async def main() -> None:
                 capability="stock.order",
                 account="shop",
                 arguments={"query": ORDER.format(row["id"])},
-                evidence=(Evidence.event(seen.timeline[-1].event_id),),
+                evidence=(Evidence.event(seen.intent_id, seen.timeline[-1].event_id),),
                 data_sources=(DataSource("stock", asked.sent_at),),
             )
             try:

@@ -57,11 +57,16 @@ def argument(text: str) -> tuple[str, Any]:
 
 
 def evidence(text: str) -> dict[str, str]:
-    """TYPE:ID of a source, or event:ID of an event of the ledger. Raises Failed."""
+    """TYPE:ID of a source, or event:INTENT/ID of an event of the ledger. Raises Failed."""
     kind, colon, name = text.partition(":")
     if not kind or not colon or not name:
         raise _wrong("FIELD_INVALID", f"{text!r} is not TYPE:ID")
-    return {"type": "", "id": name, "kind": "LEDGER_EVENT"} if kind == "event" else {"type": kind, "id": name}
+    if kind != "event":
+        return {"type": kind, "id": name}
+    intent_id, slash, event_id = name.partition("/")
+    if not intent_id or not slash or not event_id:
+        raise _wrong("GROUNDING_SHAPE", f"{text!r} is not event:INTENT/ID")
+    return {"type": intent_id, "id": event_id, "kind": "LEDGER_EVENT"}
 
 
 def source(text: str, now: datetime) -> dict[str, Any]:

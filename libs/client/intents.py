@@ -26,12 +26,13 @@ _SAME = (
 
 @dataclass(frozen=True)
 class Evidence:
-    """Something that an action rests on: a source or a record by `type` and `id`, or an event of the ledger.
+    """Something that an action rests on: a source or a record by `type` and `id`, or an event of the ledger, which must
+    be one of the tenant's own.
 
     >>> from deedbook import Evidence
     >>> Evidence("ticket", "OPS-17").kind
     <EvidenceKind.SOURCE: 'SOURCE'>
-    >>> Evidence.event("64ef0147-1ce7-563a-a038-af28ff516a04").kind
+    >>> Evidence.event("64ef0147-1ce7-563a-a038-af28ff516a04", "0f1c5c3e-9d0b-5a4f-8c27-d1e0b4a3962d").kind
     <EvidenceKind.LEDGER_EVENT: 'LEDGER_EVENT'>
     """
 
@@ -40,9 +41,9 @@ class Evidence:
     kind: EvidenceKind = EvidenceKind.SOURCE
 
     @classmethod
-    def event(cls, event_id: str) -> Self:
+    def event(cls, intent_id: str, event_id: str) -> Self:
         """Cites one entry of another deed's timeline, such as what was read before."""
-        return cls("", event_id, EvidenceKind.LEDGER_EVENT)
+        return cls(intent_id, event_id, EvidenceKind.LEDGER_EVENT)
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def submit(  # noqa: PLR0913, PLR0917 - each is an option of the command
     key: Annotated[str, typer.Option(help="Idempotency key; without: a new one.")] = "",
     account: Annotated[str, typer.Option(help="The account that the action is for.")] = "",
     capability: Annotated[str, typer.Option(help="As the registry names it for this tool.")] = "",
-    evidence: Annotated[list[str] | None, typer.Option(help="TYPE:ID that it rests on, or event:ID.")] = None,
+    evidence: Annotated[list[str] | None, typer.Option(help="TYPE:ID that it rests on, or event:INTENT/ID.")] = None,
     source: Annotated[list[str] | None, typer.Option(help="Data that was used: NAME, or NAME=TIME.")] = None,
     expires: Annotated[str, typer.Option(help="30m, 2h, 7d or a moment; without: in an hour.")] = "",
     cost_cap_micros: Annotated[int | None, typer.Option(min=0, help="The most that it may cost.")] = None,

@@ -59,11 +59,18 @@ def test_a_value_is_json_if_it_can_be(written: str, read: tuple[str, object]) ->
 
 
 @pytest.mark.parametrize(
-    ("written", "kind", "name"), [("ticket:OPS:17", "SOURCE", "OPS:17"), ("event:abc", "LEDGER_EVENT", "abc")]
+    ("written", "kind", "of", "name"),
+    [("ticket:OPS:17", "SOURCE", "ticket", "OPS:17"), ("event:abc/def", "LEDGER_EVENT", "abc", "def")],
 )
-def test_evidence_is_a_source_or_an_event(written: str, kind: str, name: str) -> None:
-    intent = text.make({"tool": "a/b", "evidence": [text.evidence(written)]})
-    assert (intent.evidence[0].kind, intent.evidence[0].id) == (EvidenceKind(kind), name)
+def test_evidence_is_a_source_or_an_event(written: str, kind: str, of: str, name: str) -> None:
+    (found,) = text.make({"tool": "a/b", "evidence": [text.evidence(written)]}).evidence
+    assert (found.kind, found.type, found.id) == (EvidenceKind(kind), of, name)
+
+
+def test_an_event_is_cited_by_its_intent_too() -> None:
+    with pytest.raises(Failed) as failed:
+        text.evidence("event:abc")
+    assert failed.value.code == "GROUNDING_SHAPE"
 
 
 @pytest.mark.parametrize(
