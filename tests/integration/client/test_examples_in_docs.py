@@ -49,3 +49,13 @@ def test_the_readme_does_what_it_shows(capsys: pytest.CaptureFixture[str]) -> No
     for example in examples:
         exec(compile(example, "README.md", "exec"), {})
     assert capsys.readouterr().out == "SUCCEEDED written to the journal 1000\n" * len(examples)
+
+
+@pytest.mark.parametrize("kafka", [False, True])
+def test_variables_alone_say_where_intents_go(system: System, kafka: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if kafka:
+        monkeypatch.setenv("DEED_KAFKA_BOOTSTRAP", system.ends.kafka_bootstrap)
+    with deedbook.SyncClient() as client:
+        submitted = client.submit(deedbook.Intent(tool="builtin/journal", capability="builtin.journal"))
+        assert submitted.topic == ("intents" if kafka else "intake.home")
+        assert client.wait(submitted).state is deedbook.State.SUCCEEDED
