@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
+from libs.client.options import examples
 from libs.client.tables import show as show_table
 from libs.stack.errors import StackError
 from libs.stack.folders import Folder, home
@@ -31,8 +32,8 @@ The database is that of the local system, or the one that DEED_DATABASE_URL name
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
     group = typer.Typer(help=HELP, no_args_is_help=True)
-    group.command("show")(show)
-    group.command("raise")(raise_)
+    group.command("show", epilog=examples("deed format show budget"))(show)
+    group.command("raise", epilog=examples("deed format raise budget 2"))(raise_)
     app.add_typer(group, name="format")
 
 

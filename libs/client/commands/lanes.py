@@ -13,6 +13,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 import typer
 
+from libs.client.options import examples
 from libs.client.tables import show as show_table
 from libs.stack.errors import StackError
 from libs.stack.folders import Folder, home
@@ -27,9 +28,9 @@ The databases are those of the local system, or the one that DEED_DATABASE_URL n
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
-    group = typer.Typer(help=HELP, invoke_without_command=True)
+    group = typer.Typer(help=HELP, invoke_without_command=True, epilog=examples("deed lanes", "deed lanes --json"))
     group.callback()(lanes)
-    group.command("clear")(clear)
+    group.command("clear", epilog=examples("deed lanes clear 3 --reason 'the topic was restored'"))(clear)
     app.add_typer(group, name="lanes")
 
 

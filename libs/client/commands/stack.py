@@ -12,6 +12,7 @@ import msgspec
 import typer
 from rich.console import Console
 
+from libs.client.options import examples
 from libs.client.tables import show
 from libs.stack import background, tail
 from libs.stack.errors import StackError
@@ -22,14 +23,20 @@ from libs.stack.supervisor import given_stack, supervise
 from libs.stack.topics import LANES
 
 READY_S = 120.0
+LOCAL = "Local system"
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
 
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
-    for command in (up, ps, logs, down):
-        app.command()(command)
+    for command, lines in (
+        (up, ("deed up", "deed up --shape separate", "deed up --foreground")),
+        (ps, ("deed ps", "deed ps --json | jq '.lines[] | select(.ready | not)'")),
+        (logs, ("deed logs", "deed logs w1 --follow")),
+        (down, ("deed down",)),
+    ):
+        app.command(rich_help_panel=LOCAL, epilog=examples(*lines))(command)
 
 
 def up(
@@ -81,10 +88,13 @@ def logs(
             raise typer.Exit(0) from None
 
 
-def down() -> None:
+def down(json: Json = False) -> None:
     """Stops everything in order: fronts, deciders, readers, then Kafka and PostgreSQL. The data stays."""
     with _told(), Console(stderr=True).status("stopping"):
         stopped = background.end(Folder(home()))
+    if json:
+        sys.stdout.write(msgspec.json.encode({"stopped": stopped}).decode() + "\n")
+        return
     typer.echo(f"Stopped {', '.join(stopped)}." if stopped else "Nothing was running.")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from typer.main import get_command
 
@@ -20,22 +21,8 @@ FILES = (
 )
 NAMED = re.compile(r"(?:`|^|bin/|\"|: |\} )deed(?: --as \w+)?((?: [a-z][a-z-]*)+)", re.MULTILINE)
 
+TEXTS = frozenset({"logs", "tool example"})  # what they print is for people or a file
 COMING = frozenset({"doctor"})  # named already, and not there yet
-
-
-def known() -> dict[str, bool]:
-    """Command lines by their words, and whether words of other kinds may follow."""
-    found: dict[str, bool] = {}
-
-    def add(command: object, words: tuple[str, ...]) -> None:
-        inner = getattr(command, "commands", None)
-        if words:
-            found[" ".join(words)] = inner is None or bool(getattr(command, "invoke_without_command", False))
-        for name, one in (inner or {}).items():
-            add(one, (*words, name))
-
-    add(get_command(build()), ())
-    return found
 
 
 def named() -> Iterator[tuple[str, str]]:
@@ -48,7 +35,7 @@ def named() -> Iterator[tuple[str, str]]:
 
 
 def test_every_command_that_somebody_is_told_to_use_exists() -> None:
-    commands = known()
+    commands = {words for words, _ in _commands(get_command(build()))}
     found = list(named())
     assert {"tool show", "resolve", "lanes clear"} <= {words for _, words in found}
     wrong = {
@@ -59,6 +46,26 @@ def test_every_command_that_somebody_is_told_to_use_exists() -> None:
     assert wrong == set()
 
 
-def _exists(words: list[str], commands: dict[str, bool]) -> bool:
+def test_every_command_has_an_example_and_an_answer_for_programs() -> None:
+    wanting = []
+    for words, command in _commands(get_command(build())):
+        options = {option for parameter in command.params for option in parameter.opts}
+        if not re.search(rf"deed (--as \S+ )?{words}\b", command.epilog or ""):
+            wanting.append(f"deed {words}: no example")
+        if "--json" not in options and words not in TEXTS:
+            wanting.append(f"deed {words}: no --json")
+    assert wanting == []
+
+
+def _commands(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Everything that can be run, with its words; of groups only what is in them."""
+    inner = getattr(command, "commands", {})
+    if words and (not inner or command.invoke_without_command):
+        yield " ".join(words), command
+    for name, one in inner.items():
+        yield from _commands(one, (*words, name))
+
+
+def _exists(words: list[str], commands: set[str]) -> bool:
     """Is it a command, or one with arguments after it?"""
-    return any(commands.get(" ".join(words[:n])) for n in range(1, len(words) + 1))
+    return any(" ".join(words[:n]) in commands for n in range(1, len(words) + 1))
