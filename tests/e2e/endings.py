@@ -62,6 +62,7 @@ DONE = "ExecutionSucceeded BudgetSettled OutcomeRecorded"
 
 TABLE = {
     "blocked": Ending("IntentAccepted IntentBlocked OutcomeRecorded", NOTHING, "BLOCKED FRESHNESS_STALE"),
+    "blocked, switched off": Ending("IntentAccepted IntentBlocked OutcomeRecorded", NOTHING, "BLOCKED SWITCH_ACCOUNT"),
     "consent refused": Ending(f"{ASKED} ApprovalVoted ApprovalDenied OutcomeRecorded", NOTHING, "DENIED DENIED"),
     "consent late": Ending(f"{ASKED} ApprovalExpired OutcomeRecorded", NOTHING, "EXPIRED APPROVAL_EXPIRED"),
     "consent cancelled": Ending(

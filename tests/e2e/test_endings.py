@@ -143,6 +143,8 @@ async def _gate(play: Play) -> None:
     )
     await play.ended("gate, cancelled", "gate, killed", "gate, expired", "gate, withdrawn")
     assert not any(_calls(play, name) for name in play.ids if name.startswith("gate, "))
+    await play.submit({"blocked, switched off": {"tool": "builtin/sleep", "account": WATCHED}})
+    await play.ended("blocked, switched off")
 
 
 async def _tries(play: Play) -> None:
