@@ -17,6 +17,7 @@ COMMANDS = tuple(
     for name in (
         *("proposing", "submissions", "asking", "deciding", "mending", "waiting"),
         *("switches", "tools", "servers", "budgets", "policies", "dead", "proving"),
+        *("health", "beginning"),
         *("stack", "formats", "lanes"),
     )
 )

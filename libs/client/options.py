@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from libs.client.connection import Connection
 
 T = TypeVar("T")
-PROPOSE, DECIDE = "Propose and follow", "Decide and mend"  # the groups of commands in `deed --help`
+PROPOSE, DECIDE, OPERATE = (
+    "Propose and follow",
+    "Decide and mend",
+    "Operate and audit",
+)  # the groups of commands in `deed --help`
 _WHO: ContextVar[str] = ContextVar("who", default="")
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable: one object, or one per line for streams.")]
 IntentId = Annotated[str, typer.Argument(metavar="INTENT", help="The intent's id, a UUID.")]

@@ -149,10 +149,14 @@ class Shell:
             return f"{len(worker.halted)} lanes are halted (`deed lanes`); lane {lane}: {reason}"
         if not any(lane.phase is Phase.OPEN for lane in worker.lanes.values()) and not worker.settled:
             return "no lane is open yet"
-        behind = self.follower.lag + sum(len(lane.queue) for lane in worker.lanes.values())
+        behind = self.behind()
         if behind and boottime_ms() - self.watchdog.progress_ms > 5_000:
             return f"{behind} records wait and nothing was committed for 5 s"
         return ""
+
+    def behind(self) -> int:
+        """Records on the log of our lanes that were not decided on yet."""
+        return self.follower.lag + sum(len(lane.queue) for lane in self.worker.lanes.values())
 
     def _turn(self) -> None:
         self._scheduled = False

@@ -30,6 +30,7 @@ from libs.ledger.store import Store, StoreOptions
 from libs.ledger.worker import Limits, Tools, Worker
 from libs.runtime.clock import boottime_ms, wall_micros
 from libs.runtime.control_tail import ControlTail
+from libs.runtime.gauges import show_lanes
 from libs.runtime.process import Process
 from libs.runtime.settings import (
     ControlSettings,
@@ -124,6 +125,7 @@ async def host(process: Process, services: Sequence[Service], given: Given) -> N
     shell.post(ControlSeen(EMPTY, None))
     tail.on_change(lambda view: shell.control_changed(view, tail.confirmed_ms))
     process.ready = lambda: _readiness(shell, tail)
+    show_lanes(process.metrics, shell, hosted)
     try:
         await _run(process, shell, Hosting(process, shell, tail, url), given)
     finally:

@@ -3,6 +3,8 @@ systems are kept where they exist. Children are looked up once and kept, so that
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
@@ -20,6 +22,7 @@ class Metrics:
         self._lane()
         self._fronts()
         self._tools()
+        self._count: Callable[[], None] = lambda: None
         if registry is None:
             ProcessCollector(registry=self.registry)
             PlatformCollector(registry=self.registry)
@@ -44,7 +47,7 @@ class Metrics:
 
     def _lane(self) -> None:
         r = self.registry
-        self.lane_lag = Gauge("lane_lag", "Records not yet taken.", ["service", "lane"], registry=r)
+        self.lag = Gauge("lane_lag", "Records of our lanes that were not decided on yet.", registry=r)
         self.lane_owned = Gauge("lanes_owned", "Lanes that this process owns.", ["service"], registry=r)
         self.batch_records = Histogram(
             "batch_records", "Inputs per batch.", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000), registry=r
@@ -54,8 +57,8 @@ class Metrics:
             "commit_seconds", "Time of the one commit of a batch.", buckets=FAST, registry=r
         )
         self.publish_seconds = Histogram("publish_seconds", "Time from publish to all acks.", buckets=FAST, registry=r)
-        self.waiting = Gauge("waiting", "Keys that wait, by kind.", ["kind"], registry=r)
-        self.halted = Gauge("lanes_halted", "Lanes that an operator must look at.", ["service"], registry=r)
+        self.waiting = Gauge("waiting", "Keys of our lanes that wait, by what for.", ["service", "for"], registry=r)
+        self.halted = Gauge("lanes_halted", "Lanes that an operator must look at.", registry=r)
         self.alarms = Counter("alarms_total", "Things an operator must see, by code.", ["code"], registry=r)
         self.control_seq = Gauge("control_seq", "Last control event that this process has applied.", registry=r)
         self.control_seen = Gauge(
@@ -79,6 +82,11 @@ class Metrics:
         )
         self.effects_running = Gauge("effects_running", "Calls under way.", ["effect_class"], registry=r)
 
+    def before_text(self, count: Callable[[], None]) -> None:
+        """Call this before each answer, for what is cheaper counted when asked for."""
+        self._count = count
+
     def text(self) -> bytes:
         """The exposition that /metrics answers."""
+        self._count()
         return generate_latest(self.registry)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from libs.client.ending import Failed, told
-from libs.client.options import Json, Reason, examples, put_json
+from libs.client.options import OPERATE, Json, Reason, examples, put_json
 from libs.client.tables import show as show_table
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def register(app: typer.Typer) -> None:
     group.command("set", epilog=SET)(set_)
     group.command(epilog=examples("deed budget remove tenant acme --period day --reason 'no cap any more'"))(remove)
     group.command(help=SHOW_HELP, epilog=examples("deed budget show", "deed budget show --json"))(show)
-    app.add_typer(group, name="budget")
+    app.add_typer(group, name="budget", rich_help_panel=OPERATE)
 
 
 def set_(  # noqa: PLR0913 - each is an option of its own

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from libs.client.ending import Exit, Failed, told
-from libs.client.options import Json, connection, examples, put_json
+from libs.client.options import OPERATE, Json, connection, examples, put_json
 from libs.client.tables import show as show_table
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
     )
     group.command(epilog=examples("deed dead show intake/3/17", "deed dead show intake/3/17 --raw > record.bin"))(show)
     group.command(help=REPLAY_HELP, epilog=examples("deed --as agent-7 dead replay intake/3/17"))(replay)
-    app.add_typer(group, name="dead")
+    app.add_typer(group, name="dead", rich_help_panel=OPERATE)
 
 
 def list_(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from libs.client.ending import Exit, Failed, told
-from libs.client.options import Json, Reason, examples, put_json
+from libs.client.options import OPERATE, Json, Reason, examples, put_json
 
 if TYPE_CHECKING:
     from libs.governance.policy import PolicySnapshot
@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
     group.command(epilog=examples("deed policy show", "deed policy show --json > policy.json"))(show)
     group.command(epilog=examples("deed policy check policy.json"))(check)
     group.command(epilog=examples("deed policy publish policy.json --tenant acme --reason 'two eyes more'"))(publish)
-    app.add_typer(group, name="policy")
+    app.add_typer(group, name="policy", rich_help_panel=OPERATE)
 
 
 def show(json: Json = False) -> None:

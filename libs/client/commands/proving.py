@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from libs.client.ending import Exit, told
-from libs.client.options import Json, examples, put_json
+from libs.client.options import OPERATE, Json, examples, put_json
 from libs.client.tables import show as show_table
 
 if TYPE_CHECKING:
@@ -31,8 +31,10 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="Does what is kept agree with the ledger?", no_args_is_help=True)
     group.callback()(_only_a_group)
     group.command("budgets", help=BUDGETS_HELP, epilog=auditing)(budgets)
-    app.add_typer(group, name="audit")
-    app.command(help=VERIFY_HELP, epilog=examples("deed verify", "deed verify --topic ledger.budget"))(verify)
+    app.add_typer(group, name="audit", rich_help_panel=OPERATE)
+    app.command(
+        rich_help_panel=OPERATE, help=VERIFY_HELP, epilog=examples("deed verify", "deed verify --topic ledger.budget")
+    )(verify)
 
 
 def verify(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from libs.client.options import Json, Reason, examples, put_json
+from libs.client.options import OPERATE, Json, Reason, examples, put_json
 from libs.client.tables import show
 
 HELP = """Which tool servers there are.
@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
     group.command("list", epilog=examples("deed mcp list"))(list_)
     group.command(epilog=examples("deed mcp add git --tenant acme --reason 'agents work on the repository'"))(add)
     group.command(epilog=examples("deed mcp remove git --reason 'moved to another one'"))(remove)
-    app.add_typer(group, name="mcp")
+    app.add_typer(group, name="mcp", rich_help_panel=OPERATE)
 
 
 def list_(json: Json = False) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from libs.client.ending import Exit
-from libs.client.options import Json, Reason, examples, put_json
+from libs.client.options import OPERATE, Json, Reason, examples, put_json
 from libs.client.tables import show
 
 if TYPE_CHECKING:
@@ -46,9 +46,9 @@ Wait = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
-    app.command(epilog=KILL)(kill)
-    app.command(epilog=UNKILL)(unkill)
-    app.command(epilog=examples("deed switches", "deed switches --json"))(switches)
+    app.command(rich_help_panel=OPERATE, epilog=KILL)(kill)
+    app.command(rich_help_panel=OPERATE, epilog=UNKILL)(unkill)
+    app.command(rich_help_panel=OPERATE, epilog=examples("deed switches", "deed switches --json"))(switches)
 
 
 def kill(kind: KindOf, reason: Reason, name: Name = "", wait_s: Wait = PATIENCE_S, json: Json = False) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from libs.client.ending import Exit, Failed, told
-from libs.client.options import Json, Reason, examples, put_json
+from libs.client.options import OPERATE, Json, Reason, examples, put_json
 from libs.client.tables import show as show_table
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
     group.command(epilog=examples("deed tool accept git/git_commit --reason 'read the new text'"))(accept)
     group.command(epilog=examples("deed tool quarantine git/git_push --reason 'it pushed twice'"))(quarantine)
     group.command(epilog=examples("deed tool remove git/git_push --reason 'nobody needs it'"))(remove)
-    app.add_typer(group, name="tool")
+    app.add_typer(group, name="tool", rich_help_panel=OPERATE)
 
 
 def list_(server: Annotated[str, typer.Option(help="Only tools of this server.")] = "", json: Json = False) -> None:

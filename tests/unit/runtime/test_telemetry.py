@@ -14,7 +14,7 @@ def test_names_are_the_promised_ones() -> None:
     metrics = Metrics(CollectorRegistry())
     metrics.deeds.labels("SUCCEEDED").inc()
     metrics.events.labels("ledger.intake").inc(3)
-    metrics.lane_lag.labels("intake", "0").set(2)
+    metrics.lane_owned.labels("intake").set(2)
     metrics.commit_seconds.observe(0.002)
     metrics.stage_seconds.labels("validation").observe(0.01)
     metrics.permission_checks.labels("denied").inc()
@@ -23,7 +23,7 @@ def test_names_are_the_promised_ones() -> None:
     for line in (
         'deeds_total{status="SUCCEEDED"} 1.0',
         'events_total{topic="ledger.intake"} 3.0',
-        'lane_lag{lane="0",service="intake"} 2.0',
+        'lanes_owned{service="intake"} 2.0',
         "commit_seconds_count 1.0",
         'stage_seconds_count{stage="validation"} 1.0',
         'permission_checks_total{result="denied"} 1.0',
