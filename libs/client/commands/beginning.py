@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from libs.client.ending import Exit, Failed, told
-from libs.client.options import OPERATE, examples
+from libs.client.options import OPERATE, Json, examples, put_json
 
 
 def register(app: typer.Typer) -> None:
@@ -16,9 +16,7 @@ def register(app: typer.Typer) -> None:
     app.command(rich_help_panel=OPERATE, epilog=examples("deed init", "deed init /etc/deedbook"))(init)
 
 
-def init(
-    folder: Annotated[str, typer.Argument(help="Where the files are written.")] = ".",
-) -> None:
+def init(folder: Annotated[str, typer.Argument(help="Where the files are written.")] = ".", json: Json = False) -> None:
     """Writes deedbook.env, with every setting, its default and its meaning, and an example of servers.toml.
 
     Files that are there are never overwritten. A local system (`deed up`) needs none of this."""
@@ -37,6 +35,9 @@ def init(
                 path.write_text(text)
         except OSError as error:
             raise Failed("FILE_UNWRITABLE", f"{folder}: {error.strerror}", "", Exit.WRONG_USE) from None
+    if json:
+        put_json({"files": [str(path) for path in wanted]})
+        return
     for path in wanted:
         typer.echo(f"Wrote {path}.")
     typer.echo("Set what is required in deedbook.env; a process that lacks one says which when it starts.")
