@@ -17,6 +17,7 @@ from services.execution.adapters.keys import effect_key
 from services.execution.adapters.routing import Adapters, build_adapters
 from services.execution.changes import Changes, Give
 from services.execution.effects import Effects
+from services.execution.ports import Health
 from services.execution.settings import ToolSettings
 from services.intake.decider import IntakeWorld
 from services.status.adapters.cited import CitedEvents
@@ -76,7 +77,14 @@ def _effects(
     key_of = partial(effect_key, tools.effect_key_secret.get_secret_value().encode())
 
     def build(view: Callable[[], ControlView]) -> Effects:
+        for profile, health in adapters.health().items():
+            for state in Health:
+                process.metrics.servers.labels(profile, state).set_function(partial(_is, health, state))
         adapters.watch(Changes(give, view, process.metrics).offered)
         return Effects(adapters, view, process.metrics, key_of)
 
     return build
+
+
+def _is(health: Callable[[], Health], state: Health) -> int:
+    return int(health() is state)

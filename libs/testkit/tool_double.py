@@ -1,7 +1,7 @@
 """A real MCP server in a process of its own that can misbehave, and that keeps a journal of what really happened on its
 own disk, flushed before it goes on: the only witness that tests believe.
 
-    python -m libs.testkit.tool_double --journal FILE [--change-after N] [--slow-list MS]
+    python -m libs.testkit.tool_double --journal FILE [--change-after N] [--slow-list MS] [--http PORT]
 
     received <key> <call> <time>     the request has arrived; nothing is done yet
     applied  <key> <call> <time>     the effect has happened (twice in mode `twice`, never in mode `lie`)
@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import uvicorn
 from mcp.server import Server, ServerRequestContext
 from mcp.server.stdio import stdio_server
 from mcp_types import (
@@ -194,6 +195,10 @@ def unanswered(journal: Path) -> list[str]:
 async def serve(options: argparse.Namespace) -> None:
     double = Double(options, os.dup(1))
     server: Server[Any] = Server("tool-double", on_list_tools=double.list_tools, on_call_tool=double.call_tool)
+    if options.http:
+        app = server.streamable_http_app()
+        await uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=options.http, log_level="warning")).serve()
+        return
     async with stdio_server() as (reads, writes):
         await server.run(reads, writes, server.create_initialization_options())
 
@@ -203,6 +208,7 @@ def main() -> None:
     parser.add_argument("--journal", required=True)
     parser.add_argument("--change-after", type=int, default=0, metavar="N", help="other definitions after N lists")
     parser.add_argument("--slow-list", type=int, default=0, metavar="MS", help="delay of each list of tools")
+    parser.add_argument("--http", type=int, default=0, metavar="PORT", help="over streamable HTTP on loopback")
     anyio.run(serve, parser.parse_args())
 
 

@@ -10,6 +10,7 @@ answer says what is certain. Only these two statuses follow from what we did, no
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from typing import Protocol
 
 from libs.contracts.events import FailureCategory, ToolAnswer, ToolEntry, Transport
@@ -17,6 +18,15 @@ from libs.ledger.service import Effect
 
 Guard = Callable[[], bool]
 Offered = Callable[[str, Mapping[str, bytes]], None]  # profile; SHA-256 of each definition by the tool's name
+
+
+class Health(StrEnum):
+    """How a tool server is."""
+
+    PENDING = "PENDING"
+    ACTIVE = "ACTIVE"
+    DEGRADED = "DEGRADED"
+    OFFLINE = "OFFLINE"
 
 
 class RegisteredTool(Protocol):
@@ -63,6 +73,10 @@ class ToolAdapter(Protocol):
     async def call(self, effect: Effect, tool: RegisteredTool, guard: Guard) -> ToolAnswer:
         """Call the tool once, never twice. `guard` is looked at with no await between it and the first byte; when it
         says no, the answer is NOT_SENT with code NOT_OWNER."""
+        ...
+
+    def health(self) -> Mapping[str, Callable[[], Health]]:
+        """By profile, how its server is whenever that is asked."""
         ...
 
     def watch(self, offered: Offered) -> None:

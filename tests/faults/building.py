@@ -25,6 +25,7 @@ from libs.contracts.events import (
     ToolEntry,
     Transport,
 )
+from libs.stack.ports import Ports
 from libs.stack.shapes import Plan
 from libs.stack.stack import Stack
 from libs.testkit import seeding
@@ -76,6 +77,7 @@ async def build(root: Path, plan: Plan, names: Iterable[str] | None = None, **en
         fickle = json.dumps([sys.executable, str(FICKLE), str(root / "fickle.changed")])
         (root / "servers.toml").write_text(
             f'[servers.double]\nargv = [{words}]\ncwd = "{profile.cwd}"\n[servers.fickle]\nargv = {fickle}\n'
+            f'[servers.there]\nurl = "http://127.0.0.1:{port_over_http(root)}/mcp"\nprivate = true\n'
         )
         found = asyncio.create_task(discover(profile, 1 << 20, 20_000))
         await system.start(names)
@@ -89,6 +91,11 @@ async def build(root: Path, plan: Plan, names: Iterable[str] | None = None, **en
     seed = random.SystemRandom().getrandbits(32)
     sys.stderr.write(f"\nseed {seed}: {plan.shape}\n")
     return Rig(stack, system, services, Witness(system.kafka), random.Random(seed))
+
+
+def port_over_http(root: Path) -> int:
+    """Where a test may start the double over HTTP for the profile `there`; the journal is to be the same."""
+    return Ports(root / "there.json").get("there")
 
 
 def commands(found: Mapping[str, ToolDefinition]) -> list[Any]:
@@ -109,15 +116,17 @@ def commands(found: Mapping[str, ToolDefinition]) -> list[Any]:
         RegisterTool(
             command_id=random.randbytes(16), tool="asked/look", entry=entry_of("asked", found["look"], **LOOK), **head
         ),
+        *_offered("there", msgspec.structs.replace(entry, **KEYED), head, Transport.HTTP),
         *_offered("brief", msgspec.structs.replace(entry, **KEYED | {"key_window_ms": entry.timeout_ms + 1}), head),
     ]
 
 
-def _offered(server: str, entry: ToolEntry, head: dict[str, Any]) -> list[Any]:
-    """The double's tool under a server's name; the process behind all these names is the same."""
+def _offered(server: str, entry: ToolEntry, head: dict[str, Any], transport: Transport = Transport.STDIO) -> list[Any]:
+    """The double's tool under a server's name; the process behind all these names is the same, but over HTTP."""
+    profile = "double" if transport is Transport.STDIO else server
     return [
         RegisterServer(
-            command_id=random.randbytes(16), server=server, transport=Transport.STDIO, profile="double", **head
+            command_id=random.randbytes(16), server=server, transport=transport, profile=profile, **head
         ),
         RegisterTool(
             command_id=random.randbytes(16), tool=f"{server}/apply",

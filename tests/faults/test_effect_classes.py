@@ -4,12 +4,17 @@ journal, on real processes (F5, T18, X1)."""
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-import psutil
 import pytest
 
 from libs.contracts.events import ExecutionInDoubt, ExecutionResolved, ExecutionRetryScheduled, OutcomeStatus
+from libs.ledger.partition import lane_of
 from libs.testkit.seeding import now_at
+from tests.faults.building import port_over_http
 from tests.faults.rig import Rig, double_intent, until
 from tests.faults.witness import Call
 
@@ -28,6 +33,19 @@ async def test_a_keyed_call_that_a_kill_hits_is_made_again_and_takes_effect_once
         assert again[key][0].call_until_at is not None
         assert sum(call.key == key for call in calls) > 1, "the tool was not called again"
         assert sum(call.applied for call in calls if call.key == key) == 1
+
+
+async def test_a_tool_over_http_goes_on_when_its_caller_is_killed_and_still_takes_effect_once(rig: Rig) -> None:
+    """It is a process of its own, so here the first call and the second are under way at the same time."""
+    with _over_http(rig):
+        hit, ids = await _kill_in_mid_call(rig, "there/apply", delay_ms=3_000)
+        await until(lambda: _all_ended(rig, ids), "the deeds do not end")
+        await rig.prove()
+    outcomes, calls = rig.witness.outcomes(), rig.calls()
+    assert {outcomes[key].status for key in ids} == {OutcomeStatus.SUCCEEDED}
+    for key in hit:
+        applied = [call.applied for call in calls if call.key == key]
+        assert (sum(applied), len(applied) > 1) == (1, True)
 
 
 async def test_after_the_keys_window_nothing_is_called_again(rig: Rig) -> None:
@@ -75,19 +93,36 @@ async def _all_ended(rig: Rig, ids: list[bytes]) -> bool:
     return rig.witness.outcomes().keys() >= set(ids)
 
 
-async def _kill_in_mid_call(rig: Rig, tool: str) -> tuple[set[bytes], list[bytes]]:
+@contextmanager
+def _over_http(rig: Rig) -> Iterator[None]:
+    """The double as a server of its own, for as long as this lasts."""
+    words = ["--journal", str(rig.journal), "--http", str(port_over_http(rig.system.root))]
+    popen = subprocess.Popen([sys.executable, "-m", "libs.testkit.tool_double", *words])
+    try:
+        yield
+    finally:
+        popen.kill()
+        popen.wait(10)
+
+
+async def _kill_in_mid_call(rig: Rig, tool: str, delay_ms: int = 400) -> tuple[set[bytes], list[bytes]]:
     """Kill a worker while the tool is at work for it, after the effect and before the answer. Gives the intents that
     this happened to, by the tool's own journal, and all that were submitted."""
     name = "w1" if rig.system.plan.shape == "colocated" else "execution"
     ids: list[bytes] = []
     hit: list[Call] = []
     while not hit:  # should all calls have been answered in that very moment: once more
-        await rig.owns(name)
-        ids += await rig.submit(double_intent(f"{tool}-{now_at()}-{n}", 400, tool=tool) for n in range(DEEDS))
-        await rig.in_flight(name)
-        servers = {child.pid for child in psutil.Process(rig.system.running[name].pid).children()}
+        lanes = {row.lane for row in await rig.owns(name)}
+        ids += await rig.submit(double_intent(f"{tool}-{now_at()}-{n}", delay_ms, tool=tool) for n in range(DEEDS))
+        mine = {key for key in ids if lane_of(key, rig.system.plan.lanes) in lanes}
+        await until(lambda mine=mine: _under_way(rig, mine), "no call is under way")  # type: ignore[misc]
         rig.system.signal(name, signal.SIGKILL)
         rig.system.respawn(name)
         dead_at = now_at()
-        hit = [call for call in rig.calls() if call.server in servers and call.applied and call.in_flight(dead_at)]
+        hit = [call for call in _under_way(rig, mine) if call.in_flight(dead_at)]
     return {call.key for call in hit}, ids
+
+
+def _under_way(rig: Rig, mine: set[bytes]) -> list[Call]:
+    """Calls that have taken effect and were not answered when this was asked for."""
+    return [call for call in rig.calls() if call.key in mine and call.applied and call.in_flight(now_at())]

@@ -1,1 +1,1 @@
-"""How tools are reached: MCP over stdio, and those built in."""
+"""How tools are reached: MCP over stdio and over HTTP, and those built in."""

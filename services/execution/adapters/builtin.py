@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -16,7 +17,7 @@ from libs.contracts.events import AnswerStatus, FailureCategory, ObjectRef, Tool
 from libs.ledger.service import Effect
 from libs.runtime.clock import wall_micros
 from services.execution.adapters.definition import ToolDefinition, definition_of
-from services.execution.ports import Guard, NotReady, Offered, RegisteredTool
+from services.execution.ports import Guard, Health, NotReady, Offered, RegisteredTool
 from services.execution.settings import ToolSettings
 
 JOURNAL = definition_of(
@@ -54,6 +55,9 @@ class BuiltinAdapter:
         self._fsync = settings.journal_fsync
         self._descriptor = -1
         self._offered: Offered = lambda profile, hashes: None
+
+    def health(self) -> Mapping[str, Callable[[], Health]]:
+        return {}
 
     def watch(self, offered: Offered) -> None:
         self._offered = offered

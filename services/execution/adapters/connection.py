@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from mcp import Client
+from mcp.client import Transport
 from mcp.client.session import ClientSession
 from mcp_types import (
     CallToolRequest,
@@ -27,7 +28,7 @@ from pydantic import ConfigDict, Field
 from libs.runtime.logs import logger
 from services.execution.adapters.definition import ToolDefinition, definitions_of
 from services.execution.adapters.process import printable
-from services.execution.adapters.transport import GuardedTransport
+from services.execution.adapters.transport import CallSlot
 
 log = logger(__name__)
 
@@ -35,6 +36,19 @@ PAGES_MAX = 50
 CLOSE_S = 5.0
 Listed = Callable[[Mapping[str, ToolDefinition]], None]
 US = Implementation(name="deedbook", version="0.1.0")
+
+
+class Link(Transport, Protocol):
+    """A transport of ours, as a connection sees it."""
+
+    slots: dict[int | str, CallSlot]
+    definitions_changed: bool
+    on_changed: Callable[[], None]
+
+    @property
+    def alive(self) -> bool: ...
+
+    def last_errors(self) -> list[str]: ...
 
 
 class RawTools(Result):
@@ -53,13 +67,14 @@ class AnyResult(Result):
 class Connection:
     """A server from its start to its end."""
 
-    def __init__(self, name: str, transport: GuardedTransport, listed: Listed) -> None:
+    def __init__(self, name: str, transport: Link, listed: Listed) -> None:
         self.answered = False
         self.started = time.monotonic()
         self.in_flight = 0
         self.transport = transport
         self._name = name
-        self._listed = listed
+        self.listed = False
+        self._tell = listed
         self._leave = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
         self._session: ClientSession | None = None
@@ -116,10 +131,12 @@ class Connection:
                 try:
                     self._definitions = definitions_of(await self._list_pages(), self._name)
                 except BaseException:
+                    self.listed = False
                     self.transport.definitions_changed = True  # nobody knows what it offers now
                     raise
                 self._listed_at = started
-                self._listed(self._definitions)
+                self.listed = True
+                self._tell(self._definitions)
             return self._definitions
 
     async def call(self, name: str, arguments: dict[str, Any], meta: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Tools of MCP servers over stdio.
+"""Tools of MCP servers, over stdio and over streamable HTTP.
 
     ready: profile -> warm server -> handshake -> tools/list -> definition as pinned?
     call:  look at the guard, send once, wait, judge what came back
@@ -12,13 +12,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import msgspec
 
-from libs.contracts.events import AnswerStatus, EffectClass, FailureCategory, ToolAnswer, ToolEntry
+from libs.contracts.events import AnswerStatus, EffectClass, FailureCategory, ToolAnswer, ToolEntry, Transport
 from libs.governance.paths import select
 from libs.ledger.service import Effect
 from libs.runtime.clock import wall_micros
@@ -26,13 +26,13 @@ from libs.runtime.logs import logger
 from services.execution.adapters.artifacts import ArtifactStore
 from services.execution.adapters.connection import Connection
 from services.execution.adapters.definition import ToolDefinition
-from services.execution.adapters.keys import META_ATTEMPT, META_INTENT, effect_key, place_key
+from services.execution.adapters.keys import META_ATTEMPT, META_INTENT, Placed, effect_key, place_key
 from services.execution.adapters.patterns import Patterns
-from services.execution.adapters.process import Profile
+from services.execution.adapters.profiles import AnyProfile
 from services.execution.adapters.response import Judged, invalid, judge, lost, refused, shown
 from services.execution.adapters.transport import CURRENT_CALL, CallSlot, NotSent
 from services.execution.adapters.warm import WarmServer, unknown_profile
-from services.execution.ports import Guard, NotReady, Offered, RegisteredTool
+from services.execution.ports import Guard, Health, NotReady, Offered, RegisteredTool
 from services.execution.settings import ToolSettings
 
 log = logger(__name__)
@@ -48,7 +48,7 @@ class Answer(msgspec.Struct):
 class McpAdapter:
     """Keeps one warm server per profile."""
 
-    def __init__(self, profiles: Mapping[str, Profile], settings: ToolSettings) -> None:
+    def __init__(self, profiles: Mapping[str, AnyProfile], settings: ToolSettings) -> None:
         self._offered: Offered = lambda profile, hashes: None
         self._servers = {
             name: WarmServer(
@@ -64,11 +64,15 @@ class McpAdapter:
     def watch(self, offered: Offered) -> None:
         self._offered = offered
 
+    def health(self) -> Mapping[str, Callable[[], Health]]:
+        """By profile, how its server is now."""
+        return {name: partial(WarmServer.health, server) for name, server in self._servers.items()}
+
     def _listed(self, profile: str, found: Mapping[str, ToolDefinition]) -> None:
         self._offered(profile, {name: definition.hash for name, definition in found.items()})
 
     async def ready(self, effect: Effect, tool: RegisteredTool) -> None:
-        self._request(effect, tool.entry)
+        self._request(effect, tool)
         server = self._servers.get(tool.profile)
         if server is None:
             raise unknown_profile(tool.profile)
@@ -91,10 +95,11 @@ class McpAdapter:
             reason = "the server has changed the tool since it was looked at"
             return clock.not_sent("TOOL_CHANGED", reason, FailureCategory.POLICY)
         try:
-            arguments, meta = self._request(effect, tool.entry)
+            arguments, meta, headers = self._request(effect, tool)
         except NotReady as error:
             return clock.not_sent(error.code, error.reason, error.category)
-        slot = CallSlot(guard, cancellable=tool.entry.effect_class is EffectClass.READ_ONLY)
+        cancellable = tool.entry.effect_class is EffectClass.READ_ONLY
+        slot = CallSlot(guard, cancellable=cancellable, headers=headers)
         fault = await _send(connection, slot, (_name(tool), arguments, meta), effect.timeout_ms)
         if slot.refused:
             return clock.not_sent("NOT_OWNER", "the lane was no longer ours at the last look")
@@ -106,25 +111,28 @@ class McpAdapter:
     async def close(self) -> None:
         await asyncio.gather(*(server.close() for server in self._servers.values()), self._patterns.close())
 
-    def _request(self, effect: Effect, entry: ToolEntry) -> tuple[dict[str, Any], dict[str, Any]]:
-        """(arguments, `_meta`). The intent's id goes along, so that whoever must resolve a doubt finds the call in the
+    def _request(self, effect: Effect, tool: RegisteredTool) -> Placed:
+        """The call's parts. The intent's id goes along, so that whoever must resolve a doubt finds the call in the
         tool's own log. Raises NotReady."""
         try:
             arguments = msgspec.json.decode(effect.arguments, type=dict[str, Any])
         except (msgspec.DecodeError, RecursionError):
             raise NotReady("BAD_ARGUMENTS", "the arguments are no JSON object", FailureCategory.PERMANENT) from None
-        if any(select(arguments, field) for field in entry.secret_fields):
+        if any(select(arguments, field) for field in tool.entry.secret_fields):
             raise NotReady("SECRET_UNRESOLVED", "no secret store is configured", FailureCategory.PERMANENT)
         key = effect_key(self._secret, effect.tenant, effect.key)
-        arguments, meta = place_key(entry, key, arguments)
-        meta |= {META_INTENT: effect.key.hex(), META_ATTEMPT: effect.attempt}
+        placed = place_key(tool.entry, key, arguments, tool.transport is Transport.HTTP)
+        placed.meta.update({META_INTENT: effect.key.hex(), META_ATTEMPT: effect.attempt})
         if effect.trace_parent:
-            meta["traceparent"] = effect.trace_parent
-        return arguments, meta
+            placed.meta["traceparent"] = effect.trace_parent
+        return placed
 
     async def _answer(
         self, entry: ToolEntry, slot: CallSlot, fault: str, arguments: dict[str, Any], clock: _Clock
     ) -> ToolAnswer:
+        if slot.again:
+            unavailable = lost(entry, slot.fault, f"the server did not take the call for now: {slot.fault}")
+            return clock.answer(unavailable, retry_after_ms=slot.retry_after_ms)
         if slot.fault:
             return clock.answer(invalid(entry, f"the answer cannot be read: {slot.fault}"), code=slot.fault)
         if slot.raw is None:
@@ -178,7 +186,14 @@ class _Clock:
         return self.answer(Judged(AnswerStatus.NOT_SENT, code, category, reason))
 
     def answer(
-        self, judged: Judged, *, code: str = "", raw: bytes = b"", digest: bytes | None = None, artifact: str = ""
+        self,
+        judged: Judged,
+        *,
+        code: str = "",
+        raw: bytes = b"",
+        digest: bytes | None = None,
+        artifact: str = "",
+        retry_after_ms: int = 0,
     ) -> ToolAnswer:
         if self._duration_ms < 0:
             self.stop()
@@ -195,6 +210,7 @@ class _Clock:
             response_bytes=len(raw),
             summary=judged.summary,
             artifact=artifact,
+            retry_after_ms=retry_after_ms or None,
         )
 
 

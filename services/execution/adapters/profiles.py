@@ -1,30 +1,42 @@
-"""The operator's file of tool servers: the only source of command lines. Wrong in any part means that nothing starts.
+"""The operator's file of tool servers: the only source of command lines and addresses. Wrong in any part means that
+nothing starts.
 
 [servers.git]
 argv = ["/opt/tools/bin/mcp-server-git", "--repository", "/srv/repo"]
 cwd = "/srv/repo"
 env = { GIT_CONFIG_NOSYSTEM = "1" }
 env_from = ["PATH"]
+
+[servers.crm]
+url = "https://crm.example.com/mcp"              # https, but for this very machine
+headers_from = { Authorization = "CRM_HEADER" }  # the value stands in a variable of ours, never here
+ca = "/etc/ssl/crm.pem"                          # instead of the system's
+private = true                                   # its address may be one of a private network
 """
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 import tomllib
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from libs.runtime.settings import SettingsError
+from services.execution.adapters.exchange import HEADER, HttpProfile
 from services.execution.adapters.process import Profile
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 FIELDS = frozenset({"argv", "cwd", "env", "env_from"})
+HTTP_FIELDS = frozenset({"url", "headers_from", "ca", "private"})
+AnyProfile = Profile | HttpProfile
 SERVERS_MAX = 256
 
 
-def load_profiles(file: str) -> dict[str, Profile]:
+def load_profiles(file: str) -> dict[str, AnyProfile]:
     """All profiles by name; none when no file is named. Raises SettingsError with one sentence."""
     if not file:
         return {}
@@ -41,10 +53,13 @@ def load_profiles(file: str) -> dict[str, Profile]:
     return {name: _profile(file, name, table) for name, table in servers.items()}
 
 
-def _profile(file: str, name: str, table: Any) -> Profile:
-    problem = _problem(name, table)
+def _profile(file: str, name: str, table: Any) -> AnyProfile:
+    over_http = isinstance(table, dict) and "url" in table
+    problem = _http_problem(name, table) if over_http else _problem(name, table)
     if problem:
         raise SettingsError(f"DEED_SERVERS_FILE is wrong: [servers.{name}] in {file} {problem}.")
+    if over_http:
+        return _http(name, table)
     return Profile(
         name=name,
         argv=tuple(table["argv"]),
@@ -71,6 +86,55 @@ def _problem(name: str, table: Any) -> str:
     if not _texts(names) or not all(map(VARIABLE.fullmatch, names)):
         return "needs a list of names of variables as env_from"
     return ""
+
+
+def _http_problem(name: str, table: dict[str, Any]) -> str:
+    if not NAME.fullmatch(name):
+        return "has a name with other characters than a-z, 0-9, '_', '.', '-'"
+    if not table.keys() <= HTTP_FIELDS:
+        return f"has other fields than {', '.join(sorted(HTTP_FIELDS))}"
+    if not _is_address(table["url"]):
+        return "needs a url such as https://host/path, of ASCII, without user, password, query and fragment"
+    ca = table.get("ca", "")
+    if not isinstance(ca, str) or (ca and not Path(ca).is_file()):
+        return "needs a file as ca"
+    if not isinstance(table.get("private", False), bool):
+        return "needs true or false as private"
+    headers = table.get("headers_from", {})
+    if not isinstance(headers, dict) or not _texts(list(headers.values())) or not all(map(HEADER.fullmatch, headers)):
+        return "needs a table of names of variables as headers_from, by header; those of HTTP and MCP are not yours"
+    for variable in headers.values():
+        value = os.environ.get(variable, "")
+        if not value or not value.isascii() or not value.isprintable():
+            return f"needs the variable {variable}, with printable ASCII characters"
+    return ""
+
+
+def _is_address(url: Any) -> bool:
+    if not isinstance(url, str) or not url.isascii() or not url.isprintable() or " " in url:
+        return False
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    plain = not (parts.username or parts.password or parts.query or parts.fragment)
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and plain and port != 0
+
+
+def _http(name: str, table: dict[str, Any]) -> HttpProfile:
+    parts = urlsplit(table["url"])
+    tls = parts.scheme == "https"
+    return HttpProfile(
+        name=name,
+        host=parts.hostname or "",
+        port=parts.port or (443 if tls else 80),
+        path=parts.path or "/",
+        tls=tls,
+        ca=table.get("ca", ""),
+        private=table.get("private", False),
+        headers={header: os.environ[variable] for header, variable in table.get("headers_from", {}).items()},
+    )
 
 
 def _texts(value: Any) -> bool:

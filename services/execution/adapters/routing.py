@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Mapping
 
 from libs.contracts.events import AnswerStatus, FailureCategory, ToolAnswer, Transport
 from libs.ledger.service import Effect
 from libs.runtime.clock import wall_micros
 from services.execution.adapters.builtin import BuiltinAdapter
-from services.execution.adapters.profiles import load_profiles
-from services.execution.ports import Guard, NotReady, Offered, RegisteredTool, ToolAdapter
+from services.execution.adapters.process import Profile
+from services.execution.adapters.profiles import AnyProfile, load_profiles
+from services.execution.ports import Guard, Health, NotReady, Offered, RegisteredTool, ToolAdapter
 from services.execution.settings import ToolSettings
 
 
@@ -36,6 +38,9 @@ class Adapters:
             )
         return await adapter.call(effect, tool, guard)
 
+    def health(self) -> Mapping[str, Callable[[], Health]]:
+        return {name: state for adapter in self._by_transport.values() for name, state in adapter.health().items()}
+
     def watch(self, offered: Offered) -> None:
         for adapter in self._by_transport.values():
             adapter.watch(offered)
@@ -59,5 +64,8 @@ def build_adapters(settings: ToolSettings) -> Adapters:
         # The SDK takes 0.7 s and some memory to import: not in a process without servers to call.
         from services.execution.adapters.mcp import McpAdapter
 
-        adapters[Transport.STDIO] = McpAdapter(profiles, settings)
+        by_kind: dict[Transport, dict[str, AnyProfile]] = {Transport.STDIO: {}, Transport.HTTP: {}}
+        for name, profile in profiles.items():
+            by_kind[Transport.STDIO if isinstance(profile, Profile) else Transport.HTTP][name] = profile
+        adapters |= {transport: McpAdapter(some, settings) for transport, some in by_kind.items() if some}
     return Adapters(adapters)

@@ -14,7 +14,7 @@ import asyncio
 import re
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
@@ -45,6 +45,10 @@ class CallSlot:
     refused: bool = False
     raw: bytes | None = None  # the answer's whole line as it came
     fault: str = ""  # why the answer could not be read
+    again: bool = False  # ... and whether the server says that a later call may fare better, and when
+    retry_after_ms: int = 0
+    headers: dict[str, str] = field(default_factory=dict)  # of HTTP, for this call alone
+    cancel: Callable[[], object] | None = None  # HTTP: stop reading, which tells the server to stop
 
 
 CURRENT_CALL: ContextVar[CallSlot | None] = ContextVar("CURRENT_CALL", default=None)

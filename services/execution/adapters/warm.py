@@ -8,24 +8,28 @@ from contextlib import suppress
 
 from libs.contracts.events import FailureCategory
 from libs.runtime.logs import logger
-from services.execution.adapters.connection import Connection, Listed, words
+from services.execution.adapters.connection import Connection, Link, Listed, words
 from services.execution.adapters.definition import ToolDefinition
-from services.execution.adapters.process import Profile, ServerProcess
+from services.execution.adapters.exchange import HttpProfile
+from services.execution.adapters.http import HttpTransport
+from services.execution.adapters.process import ServerProcess
+from services.execution.adapters.profiles import AnyProfile
 from services.execution.adapters.transport import GuardedTransport
-from services.execution.ports import NotReady
+from services.execution.ports import Health, NotReady
 
 log = logger(__name__)
 
 BACKOFF_FIRST_S = 0.5
 BACKOFF_MAX_S = 30.0
 LOOK_EVERY_S = 1.0
+OFFLINE_AFTER = 3
 
 
 class WarmServer:
     """The one connection of a profile. `listed` is told what the server offers whenever it was asked."""
 
     def __init__(
-        self, profile: Profile, answer_bytes_max: int, connect_timeout_ms: int, listed: Listed = lambda found: None
+        self, profile: AnyProfile, answer_bytes_max: int, connect_timeout_ms: int, listed: Listed = lambda found: None
     ) -> None:
         self.connection: Connection | None = None
         self._listed = listed
@@ -99,7 +103,7 @@ class WarmServer:
         await connection.close()
 
     async def _open(self) -> Connection:
-        transport = GuardedTransport(ServerProcess(self._profile), self._answer_bytes_max)
+        transport = self._transport()
         transport.on_changed = self._changed
         connection = Connection(self._profile.name, transport, self._listed)
         try:
@@ -119,6 +123,20 @@ class WarmServer:
         )
         raise NotReady("SERVER_NOT_STARTED", f"the tool server cannot be used: {reason}")
 
+    def _transport(self) -> Link:
+        if isinstance(self._profile, HttpProfile):
+            return HttpTransport(self._profile, self._answer_bytes_max)
+        return GuardedTransport(ServerProcess(self._profile), self._answer_bytes_max)
+
+    def health(self) -> Health:
+        """How it is: PENDING was not needed yet; ACTIVE answered when it was last asked; DEGRADED was lost or did not
+        answer, and is asked again; OFFLINE has failed again and again."""
+        if self.connection is not None and self.connection.alive:
+            return Health.ACTIVE if self.connection.listed else Health.DEGRADED
+        if self._failures == 0:
+            return Health.PENDING
+        return Health.DEGRADED if self._failures < OFFLINE_AFTER else Health.OFFLINE
+
     def _failed(self, connection: Connection) -> None:
         """The pause counts from the last start: one that did its work for long is started again at once."""
         self._failures = 1 if connection.answered else min(self._failures + 1, 10)
@@ -126,7 +144,7 @@ class WarmServer:
         self._retry_at = connection.started + pause_s
 
 
-async def discover(profile: Profile, answer_bytes_max: int, timeout_ms: int) -> list[ToolDefinition]:
+async def discover(profile: AnyProfile, answer_bytes_max: int, timeout_ms: int) -> list[ToolDefinition]:
     """What a server offers, for the operator who registers its tools. Raises NotReady."""
     server = WarmServer(profile, answer_bytes_max, timeout_ms)
     try:

@@ -89,13 +89,17 @@ def test_keys_differ_by_tenant_and_intent_and_by_nothing_else() -> None:
 
 
 def test_the_key_goes_where_the_registry_says() -> None:
-    def placed(placement: KeyPlacement, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    def placed(placement: KeyPlacement, name: str, over_http: bool = False) -> tuple[Any, ...]:
         entry = entry_of("s", JOURNAL, effect_class=EffectClass.KEYED, key_placement=placement, key_name=name)
-        return place_key(entry, "K", {"a": 1})
+        return place_key(entry, "K", {"a": 1}, over_http)
 
-    assert placed(KeyPlacement.ARGUMENT, "key") == ({"a": 1, "key": "K"}, {})
-    assert placed(KeyPlacement.META, "x/key") == ({"a": 1}, {"x/key": "K"})
-    assert placed(KeyPlacement.META, "") == ({"a": 1}, {"deedbook/idempotency-key": "K"})
+    assert placed(KeyPlacement.ARGUMENT, "key") == ({"a": 1, "key": "K"}, {}, {})
+    assert placed(KeyPlacement.META, "x/key") == ({"a": 1}, {"x/key": "K"}, {})
+    assert placed(KeyPlacement.META, "") == ({"a": 1}, {"deedbook/idempotency-key": "K"}, {})
+    assert placed(KeyPlacement.HEADER, "Idempotency-Key", True) == ({"a": 1}, {}, {"idempotency-key": "K"})
+    for name in ("", "Mcp-Session-Id", "Host", "content-length", "a b", "x\r\ny"):
+        with pytest.raises(NotReady, match="KEY_NOT_PLACEABLE"):
+            placed(KeyPlacement.HEADER, name, True)
     for placement, name in [(KeyPlacement.NONE, ""), (KeyPlacement.HEADER, "h"), (KeyPlacement.ARGUMENT, "")]:
         with pytest.raises(NotReady, match="KEY_NOT_PLACEABLE"):
             placed(placement, name)
@@ -105,7 +109,7 @@ def test_the_key_goes_where_the_registry_says() -> None:
 
 def test_only_a_keyed_tool_gets_a_key() -> None:
     entry = entry_of("s", JOURNAL, key_placement=KeyPlacement.ARGUMENT, key_name="key")
-    assert place_key(entry, "K", {"a": 1}) == ({"a": 1}, {})
+    assert tuple(place_key(entry, "K", {"a": 1})) == ({"a": 1}, {}, {})
 
 
 @pytest.mark.requirement("T32")

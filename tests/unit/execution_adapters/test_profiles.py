@@ -8,6 +8,7 @@ import pytest
 
 from libs.contracts import events
 from libs.runtime.settings import SettingsError
+from services.execution.adapters.process import Profile
 from services.execution.adapters.profiles import load_profiles
 
 GOOD = """
@@ -37,9 +38,12 @@ def test_a_profile_is_a_list_of_arguments_and_an_environment_of_its_own(
     monkeypatch.setenv("DEED_EFFECT_KEY_SECRET", "must not be seen")
     profiles = load_profiles(written(tmp_path, GOOD))
     assert set(profiles) == {"git", "time"}
-    assert profiles["git"].argv == ("/opt/bin/mcp-server-git", "--repository", "/srv/repo; rm -rf /")
-    assert profiles["git"].environment() == {"GIT_CONFIG_NOSYSTEM": "1", "PATH": "/bin"}
-    assert profiles["time"].environment() == {}
+    git, time = profiles["git"], profiles["time"]
+    assert isinstance(git, Profile)
+    assert isinstance(time, Profile)
+    assert git.argv == ("/opt/bin/mcp-server-git", "--repository", "/srv/repo; rm -rf /")
+    assert git.environment() == {"GIT_CONFIG_NOSYSTEM": "1", "PATH": "/bin"}
+    assert time.environment() == {}
 
 
 def test_no_file_means_no_servers() -> None:

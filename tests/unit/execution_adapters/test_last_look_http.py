@@ -1,0 +1,93 @@
+"""Over HTTP too, nothing of the loop comes between the last look at the lease and the first byte (lane rule 17)."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import cast
+
+import h11
+import pytest
+from mcp.shared.message import SessionMessage
+from mcp_types import JSONRPCNotification, JSONRPCRequest
+
+from services.execution.adapters.exchange import Exchange, HttpProfile
+from services.execution.adapters.http import HttpTransport, Requests
+from services.execution.adapters.transport import CURRENT_CALL, CallSlot, NotSent
+
+CALL = SessionMessage(JSONRPCRequest(jsonrpc="2.0", id=7, method="tools/call", params={"name": "x"}))
+CANCEL = SessionMessage(JSONRPCNotification(jsonrpc="2.0", method="notifications/cancelled", params={"requestId": 7}))
+PROFILE = HttpProfile("x", "127.0.0.1", 80, "/", False, private=True)
+
+
+class Line(Exchange):
+    """Notes what happens in which order; nothing ever comes back."""
+
+    def __init__(self, seen: list[str]) -> None:
+        self._profile, self._state, self.seen = PROFILE, h11.Connection(h11.CLIENT), seen
+
+    def write(self, data: bytes) -> None:
+        self.seen.append("write")
+
+    def close(self) -> None:
+        self.seen.append("close")
+
+    async def head(self) -> h11.Response:
+        await asyncio.sleep(3600)
+        raise AssertionError
+
+
+def sending(
+    guard: Callable[[], bool], *messages: SessionMessage, cancellable: bool = False
+) -> tuple[CallSlot, list[str]]:
+    """Send messages over a line that takes a while to be there."""
+    seen: list[str] = []
+
+    async def connect(profile: HttpProfile, tls: ssl.SSLContext | None) -> Exchange:
+        await asyncio.sleep(0)
+        seen.append("connected")
+        return cast(Exchange, Line(seen))
+
+    def looked() -> bool:
+        seen.append("look")
+        asyncio.get_running_loop().call_soon(seen.append, "other things")
+        return guard()
+
+    async def send() -> CallSlot:
+        slot = CallSlot(looked, cancellable)
+        CURRENT_CALL.set(slot)
+        stream = Requests(HttpTransport(PROFILE, 1024, connect))
+        try:
+            for message in messages:
+                await stream.send(message)
+                await asyncio.sleep(0)
+        except NotSent:
+            pass
+        await asyncio.sleep(0)
+        return slot
+
+    return asyncio.run(send()), seen
+
+
+@pytest.mark.rule(17)
+@pytest.mark.requirement("T18")
+def test_the_look_comes_last_and_the_first_byte_right_after_it() -> None:
+    slot, seen = sending(lambda: True, CALL)
+    assert seen[:3] == ["connected", "look", "write"]
+    assert (slot.sent, slot.refused, slot.request_id) == (True, False, 7)
+
+
+@pytest.mark.rule(17)
+def test_when_the_guard_refuses_no_byte_leaves() -> None:
+    slot, seen = sending(lambda: False, CALL)
+    assert "write" not in seen
+    assert seen[:3] == ["connected", "look", "close"]
+    assert (slot.sent, slot.refused) == (False, True)
+
+
+@pytest.mark.parametrize("cancellable", [True, False])
+def test_only_a_read_is_closed_half_way(cancellable: bool) -> None:
+    _, seen = sending(lambda: True, CALL, CANCEL, cancellable=cancellable)
+    assert seen.count("write") == 1  # a cancellation is never sent as a message
+    assert ("close" in seen[: seen.index("other things") + 2]) is cancellable or "close" in seen
