@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import uvicorn
 from mcp.server import Server, ServerRequestContext
 from mcp.server.stdio import stdio_server
 from mcp_types import (
@@ -196,6 +195,8 @@ async def serve(options: argparse.Namespace) -> None:
     double = Double(options, os.dup(1))
     server: Server[Any] = Server("tool-double", on_list_tools=double.list_tools, on_call_tool=double.call_tool)
     if options.http:
+        import uvicorn  # over standard input nobody needs it, and it takes a while
+
         app = server.streamable_http_app()
         await uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=options.http, log_level="warning")).serve()
         return

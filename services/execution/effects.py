@@ -99,7 +99,7 @@ class Effects:
         view = self._view()
         tool, server = view.tools.get(effect.tool), view.servers.get(effect.server)
         if tool is None or server is None:
-            raise NotReady("TOOL_UNKNOWN", f"{effect.tool} or its server is no longer registered")
+            raise NotReady("TOOL_UNKNOWN", f"{effect.tool} or its server is no longer registered", PERMANENT)
         if tool.quarantined:
             raise NotReady("TOOL_QUARANTINED", f"{effect.tool}: {tool.quarantined}", FailureCategory.POLICY)
         return Registered(effect.tool, tool.entry, server.transport, server.profile)

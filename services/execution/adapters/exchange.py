@@ -15,6 +15,7 @@ from services.execution.adapters.events import TooLarge
 
 # What an operator may name: not those that say how a message is framed, or what MCP says in headers.
 HEADER = re.compile(r"(?!(?i:mcp-|host$|content-|connection$|transfer-|accept))[A-Za-z0-9-]{1,64}")
+TRANSIENT_STATUS = (408, 425, 429, 502, 503, 504)
 HEAD_MAX = 65_536
 CHUNK = 65_536
 OURS = {"accept": "application/json, text/event-stream", "accept-encoding": "identity", "connection": "close"}
@@ -36,11 +37,23 @@ class HttpProfile:
 
 
 class Unusable(Exception):
-    """A response that holds no answer. `code` is stable; `again`: a later request may fare better."""
+    """A response that holds no answer. `code` is stable, `reason` for people; `again`: a later request may fare
+    better, and when."""
 
-    def __init__(self, code: str, again: bool = False, retry_after_ms: int = 0) -> None:
+    def __init__(self, code: str, reason: str = "", again: bool = False, retry_after_ms: int = 0) -> None:
         super().__init__(code)
-        self.code, self.again, self.retry_after_ms = code, again, retry_after_ms
+        self.code, self.reason, self.again, self.retry_after_ms = code, reason or code, again, retry_after_ms
+
+
+def unusable(status: int, retry_after: str) -> Unusable:
+    """What a status without an answer means. 'later' is all that is believed of it: whatever stands between us and the
+    tool may have passed the request on."""
+    reason = f"the server answered with HTTP status {status}"
+    if status in TRANSIENT_STATUS:
+        return Unusable("SERVER_UNAVAILABLE", reason, True, _seconds(retry_after) * 1000)
+    if 300 <= status < 400:
+        return Unusable("REDIRECTED", f"{reason}: the servers' file says where to call, nobody else")
+    return Unusable("CREDENTIAL_REFUSED" if status in (401, 403) else "HTTP_ERROR", reason)
 
 
 class Exchange:
@@ -109,6 +122,6 @@ async def dial(profile: HttpProfile, tls: ssl.SSLContext | None) -> Exchange:
     return Exchange(profile, *await asyncio.open_connection(str(address), profile.port, ssl=tls, server_hostname=name))
 
 
-def seconds(text: str) -> int:
+def _seconds(text: str) -> int:
     """Retry-After, if it is a number of seconds; at most an hour."""
     return min(int(text), 3600) if text.isascii() and text.isdigit() and len(text) < 6 else 0

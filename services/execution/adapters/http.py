@@ -26,13 +26,12 @@ from mcp_types.jsonrpc import jsonrpc_message_adapter
 from libs.runtime.logs import logger
 from services.execution.adapters.addresses import AddressRefused
 from services.execution.adapters.events import EventReader, TooLarge
-from services.execution.adapters.exchange import Exchange, HttpProfile, Unusable, dial, seconds
+from services.execution.adapters.exchange import Exchange, HttpProfile, Unusable, dial, unusable
 from services.execution.adapters.transport import CURRENT_CALL, LOCAL_FAULT, CallSlot, NotSent
 
 log = logger(__name__)
 
 STREAM_FACTOR = 4  # a stream of events may be so many times longer than the longest answer
-TRANSIENT_STATUS = (408, 425, 429, 502, 503, 504)
 READ_MAX_S = 120.0  # longest that a response is read, its request's own time-out aside
 LEAVE_S = 2.0
 Connect = Callable[[HttpProfile, ssl.SSLContext | None], Awaitable[Exchange]]
@@ -118,7 +117,8 @@ class HttpTransport:
         except Unusable as error:
             fault = error.code
             if slot is not None:
-                slot.fault, slot.again, slot.retry_after_ms = error.code, error.again, error.retry_after_ms
+                slot.fault, slot.reason = error.code, error.reason
+                slot.again, slot.retry_after_ms = error.again, error.retry_after_ms
         except TooLarge:
             fault = "ANSWER_TOO_LARGE"
             if slot is not None:
@@ -147,8 +147,7 @@ class HttpTransport:
             self.broken = True  # the server has forgotten the session: a new one is opened for the next call
         if may_answer and head.status_code == 200:
             raise Unusable("ANSWER_MALFORMED")
-        again = head.status_code in TRANSIENT_STATUS
-        raise Unusable(f"HTTP_{head.status_code}", again, seconds(headers.get("retry-after", "")) * 1000)
+        raise unusable(head.status_code, headers.get("retry-after", ""))
 
     async def _stream(self, message: JSONRPCRequest, exchange: Exchange) -> bool:
         events, size = EventReader(self.limit), 0

@@ -131,10 +131,12 @@ class McpAdapter:
         self, entry: ToolEntry, slot: CallSlot, fault: str, arguments: dict[str, Any], clock: _Clock
     ) -> ToolAnswer:
         if slot.again:
-            unavailable = lost(entry, slot.fault, f"the server did not take the call for now: {slot.fault}")
+            unavailable = lost(entry, slot.fault, slot.reason)
             return clock.answer(unavailable, retry_after_ms=slot.retry_after_ms)
         if slot.fault:
-            return clock.answer(invalid(entry, f"the answer cannot be read: {slot.fault}"), code=slot.fault)
+            return clock.answer(
+                invalid(entry, f"the answer cannot be read: {slot.reason or slot.fault}"), code=slot.fault
+            )
         if slot.raw is None:
             return clock.answer(lost(entry, fault or "CONNECTION_LOST", "the call was sent and no answer came"))
         clock.stop()

@@ -45,6 +45,7 @@ class CallSlot:
     refused: bool = False
     raw: bytes | None = None  # the answer's whole line as it came
     fault: str = ""  # why the answer could not be read
+    reason: str = ""  # ... in words
     again: bool = False  # ... and whether the server says that a later call may fare better, and when
     retry_after_ms: int = 0
     headers: dict[str, str] = field(default_factory=dict)  # of HTTP, for this call alone

@@ -85,6 +85,7 @@ class Hostile:
         return {
             "redirect": response(307, b"", "text/plain", elsewhere),
             "busy": response(503, b"come back", "text/plain", "Retry-After: 7\r\n"),
+            "forbidden": response(403, b"no", "text/plain"),
             "broken": response(500, good),
             "accepted": response(202, good),
             "refused": response(400, error),

@@ -117,7 +117,7 @@ async def test_a_huge_answer_costs_only_its_own_call(make: Make) -> None:
     bench = make()
     tool = await bench.tool()
     beside, huge = await asyncio.gather(
-        bench.run(tool, effect(delay_ms=400)), bench.run(tool, effect(mode="huge", timeout_ms=8000))
+        bench.run(tool, effect(delay_ms=4000)), bench.run(tool, effect(mode="huge", timeout_ms=8000))
     )
     assert (huge.status, huge.code) == (AnswerStatus.AMBIGUOUS, "ANSWER_TOO_LARGE")
     assert beside.status is AnswerStatus.SUCCEEDED

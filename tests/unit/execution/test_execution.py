@@ -203,6 +203,7 @@ def test_a_stop_is_seen_before_capacity() -> None:
 # -- answers
 
 
+@pytest.mark.requirement("F7")
 @pytest.mark.parametrize(
     ("status", "category", "entry", "event"),
     [
@@ -243,6 +244,7 @@ def test_the_actual_cost_is_the_answers_or_the_price(cost: int | None, found: in
     assert at.last(e.ExecutionSucceeded).cost_micros == found
 
 
+@pytest.mark.requirement("F7")
 def test_back_off_doubles_is_capped_and_respects_the_tool() -> None:
     at = dispatched(**READING | {"attempts_max": 6, "backoff_ms": 1_000, "backoff_max_ms": 3_000})
     waits = []
