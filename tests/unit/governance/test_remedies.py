@@ -25,9 +25,9 @@ SPEAKERS = (
 CODE = re.compile(r"(?!DEED_)[A-Z][A-Z0-9]+(_[A-Z0-9]+)*")  # not the name of a setting
 # Words in capitals that are no codes: names of things, states and phases, keys of algorithms, alarms of the lane.
 NO_CODES = frozenset({
-    "ACCOUNT", "ALL", "AMENDED", "BY_HAND", "CALLED", "CAPABILITY", "CONNECTED", "CONNECTING", "CURRENT_CALL", "DELETE",
-    "ERROR", "ES256", "NO_DEAD_LETTER", "ONCE", "PATH", "POST", "RS256", "SERVER", "STARTING", "STOPPED", "TENANT", "TOOL",
-    "UNKNOWN", "UNSPECIFIED",
+    "ACCOUNT", "ALL", "AMENDED", "BY_HAND", "CALLED", "CAPABILITY", "CONNECTED", "CONNECTING", "CURRENT_CALL",
+    "DELETE", "ERROR", "ES256", "NO_DEAD_LETTER", "ONCE", "PATH", "POST", "RS256", "SERVER", "STARTING", "STOPPED",
+    "TENANT", "TOOL", "UNKNOWN", "UNSPECIFIED",
 })  # fmt: skip
 
 
