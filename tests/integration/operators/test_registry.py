@@ -33,7 +33,12 @@ COMMIT = (
     "commit",
     "hash (.*)",
 )
-POLICY: dict[str, object] = {"version": 1, "tools": {"allow": ["*"]}, "grounding": {"required_for": []}}
+POLICY: dict[str, object] = {
+    "version": 1,
+    "tools": {"allow": ["*"]},
+    "freshness": {"default": {"soft_ms": 60_000, "hard_ms": 600_000}},
+    "grounding": {"required_for": []},
+}
 
 
 @pytest.fixture(scope="session")
