@@ -48,6 +48,11 @@ SERVERS = """# The tool servers of this machine, named in DEED_SERVERS_FILE; com
 # cwd = "/srv/repo"                                                       # where it runs
 # env_from = ["PATH"]                                                     # what it inherits of the worker's environment
 # env = { GIT_CONFIG_NOSYSTEM = "1" }                                     # what it has besides
+#
+# [servers.crm]                                                           # `deed mcp add crm --transport http`
+# url = "https://crm.example.com/mcp"
+# headers_from = { Authorization = "CRM_HEADER" }                         # the value stands in a variable of the worker
+# private = true                                                          # it may be in a private network
 """
 HEAD = """# Deedbook, every setting. A line that begins with # shows the default. What is empty without one is required.
 """
