@@ -22,7 +22,6 @@ FILES = (
 NAMED = re.compile(r"(?:`|^|bin/|\"|: |\} )deed(?: --as \w+)?((?: [a-z][a-z-]*)+)", re.MULTILINE)
 
 TEXTS = frozenset({"logs", "tool example"})  # what they print is for people or a file
-COMING = frozenset({"doctor"})  # named already, and not there yet
 
 
 def named() -> Iterator[tuple[str, str]]:
@@ -38,11 +37,7 @@ def test_every_command_that_somebody_is_told_to_use_exists() -> None:
     commands = {words for words, _ in _commands(get_command(build()))}
     found = list(named())
     assert {"tool show", "resolve", "lanes clear"} <= {words for _, words in found}
-    wrong = {
-        f"{where}: deed {words}"
-        for where, words in found
-        if not _exists(words.split(), commands) and words.split()[0] not in COMING
-    }
+    wrong = {f"{where}: deed {words}" for where, words in found if not _exists(words.split(), commands)}
     assert wrong == set()
 
 
