@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import getpass
-import os
 import socket
 import sys
 from collections.abc import Callable, Coroutine
@@ -13,17 +12,14 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 import typer
 
-from libs.client.options import examples
+from libs.client.ending import Failed, told
+from libs.client.options import Json, examples
 from libs.client.tables import show as show_table
-from libs.stack.errors import StackError
-from libs.stack.folders import Folder, home
-from libs.stack.where import databases_of
 
 T = TypeVar("T")
-Json = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
 HELP = """Shows the lanes of every service: who works on them, or why nobody does.
 
-The databases are those of the local system, or the one that DEED_DATABASE_URL names."""
+The databases are those of the local system, or the ones that DEED_DATABASE_URL names, with spaces between."""
 
 
 def register(app: typer.Typer) -> None:
@@ -80,23 +76,14 @@ def clear(
 
 def _asked(question: Callable[[str], Coroutine[Any, Any, list[T]]]) -> list[T]:
     """The answers of all databases."""
+    from libs.client.operating import databases
     from libs.ledger.lanes import LanesRefused
 
     async def ask() -> list[T]:
-        return [one for dsn in _databases() for one in await question(dsn)]
+        return [one for dsn in databases() for one in await question(dsn)]
 
-    try:
-        return asyncio.run(ask())
-    except LanesRefused as error:
-        typer.echo(f"{error.code}: {error}", err=True)
-        raise typer.Exit(1) from None
-
-
-def _databases() -> list[str]:
-    if given := os.environ.get("DEED_DATABASE_URL"):
-        return [given]
-    try:
-        return databases_of(Folder(home()))
-    except StackError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
+    with told():
+        try:
+            return asyncio.run(ask())
+        except LanesRefused as error:
+            raise Failed(error.code, str(error)) from None

@@ -32,6 +32,7 @@ def wrong(deed: Deed, **env: str) -> list[Any]:
     return found
 
 
+@pytest.mark.requirement("L1")
 def test_a_healthy_system_is_well(deed: Deed) -> None:
     assert wrong(deed) == []
     shown = deed("doctor")

@@ -100,7 +100,7 @@ def test_the_books_balance_and_a_changed_table_is_found(deed: Deed) -> None:
     assert "every grant kept its caps" in deed("audit", "budgets")
 
 
-@pytest.mark.requirement("B1")
+@pytest.mark.requirement("H4")
 def test_the_chains_are_proven_and_what_a_stranger_wrote_is_located(deed: Deed) -> None:
     deed.submit(930)
     report = deed.json("verify")
