@@ -88,9 +88,8 @@ async def play(stage: Stage) -> AsyncIterator[Play]:
 
 
 async def test_every_intent_ends_as_the_table_says(play: Play) -> None:
-    await asyncio.gather(_people(play), _gate(play), _tries(play))
+    await asyncio.gather(_people(play), _gate(play), _tries(play), _doubts(play))
     await _bad_submissions(play)
-    await _doubts(play)
     await _ready(play)
     await _contradiction(play)
     await play.rig.prove()
