@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from examples.servers import SQLITE_LOCK, ensure
 from libs.contracts.events import (
     AnswerStatus,
     EffectClass,
@@ -74,15 +75,16 @@ class Double:
         return subprocess.Popen([sys.executable, *words])
 
     async def up(self) -> None:
-        await eventually(self._listens, 60.0)
-
-    def _listens(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+        await eventually(lambda: listens(self.port), 60.0)
 
     def kill(self) -> None:
         self.popen.send_signal(signal.SIGKILL)
         self.popen.wait(10)
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture
@@ -165,6 +167,31 @@ async def test_a_server_that_dies_in_mid_call_leaves_it_in_doubt_and_is_found_ag
     assert (await adapter.call(again, tool, lambda: True)).status is S.SUCCEEDED
     assert adapter.health()["there"]() is Health.ACTIVE
     assert effects(double.journal).count(wanted.key.hex()) == 1
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Iterator[tuple[int, Path]]:
+    """A server on the official SDK before its version 2, in an environment of its own: its port and its log."""
+    port, log = Ports(tmp_path / "ports.json").get("old"), tmp_path / "old.log"
+    words = [f"{ensure(SQLITE_LOCK)}/python", str(Path(__file__).with_name("old_http_server.py")), str(port)]
+    with log.open("wb") as file:
+        popen = subprocess.Popen(words, stderr=file)
+    yield port, log
+    popen.kill()
+    popen.wait(10)
+
+
+async def test_an_older_server_has_a_session_that_ends_with_us(old: tuple[int, Path], tmp_path: Path) -> None:
+    port, log = old
+    await eventually(lambda: listens(port), 60.0)
+    one = McpAdapter({"there": profile(port)}, tool_settings(tmp_path))
+    reading = {"effect_class": EffectClass.READ_ONLY, "success_rule": SuccessRule.ANSWER}
+    tool = registered((await offered(profile(port)))["add"], "add", **reading)
+    answer = await run(one, tool, effect("there/add", a=1, b=2))
+    assert (answer.status, answer.summary) == (S.SUCCEEDED, "3")
+    assert (await run(one, tool, effect("there/add", a="x", b=2))).code == "TOOL_ERROR"
+    await one.close()
+    assert b"Terminating session" in log.read_bytes()
 
 
 # -- one that misbehaves
