@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from libs.governance.control import ControlView
 from libs.governance.tokens import TokenVerifier
@@ -71,20 +74,29 @@ def _cited(settings: ValidationSettings) -> CitedEvents | None:
     return CitedEvents(url.get_secret_value()) if url is not None else None
 
 
+class _ServerStates(Collector):
+    """How the tool servers are, asked whenever somebody looks, since the operator's file of them may change."""
+
+    def __init__(self, health: Callable[[], Mapping[str, Callable[[], Health]]]) -> None:
+        self._health = health
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        told = GaugeMetricFamily("mcp_server_state", "1 for the state that it is in.", labels=("profile", "state"))
+        for profile, health in self._health().items():
+            now = health()
+            for state in Health:
+                told.add_metric((profile, state), int(now is state))
+        yield told
+
+
 def _effects(
     process: Process, adapters: Adapters, tools: ToolSettings, give: Give
 ) -> Callable[[Callable[[], ControlView]], Effects]:
     key_of = partial(effect_key, tools.effect_key_secret.get_secret_value().encode())
 
     def build(view: Callable[[], ControlView]) -> Effects:
-        for profile, health in adapters.health().items():
-            for state in Health:
-                process.metrics.servers.labels(profile, state).set_function(partial(_is, health, state))
+        process.metrics.registry.register(_ServerStates(adapters.health))
         adapters.watch(Changes(give, view, process.metrics).offered)
         return Effects(adapters, view, process.metrics, key_of)
 
     return build
-
-
-def _is(health: Callable[[], Health], state: Health) -> int:
-    return int(health() is state)

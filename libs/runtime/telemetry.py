@@ -80,7 +80,6 @@ class Metrics:
         self.tool_seconds = Histogram(
             "tool_execution_duration_seconds", "Time of a tool's call.", ["tool_id"], buckets=SLOW, registry=r
         )
-        self.servers = Gauge("mcp_server_state", "1 for the state that it is in.", ["profile", "state"], registry=r)
         self.effects_running = Gauge("effects_running", "Calls under way.", ["effect_class"], registry=r)
 
     def before_text(self, count: Callable[[], None]) -> None:

@@ -28,6 +28,7 @@ from services.execution.adapters.connection import Connection
 from services.execution.adapters.definition import ToolDefinition
 from services.execution.adapters.keys import META_ATTEMPT, META_INTENT, Placed, effect_key, place_key
 from services.execution.adapters.patterns import Patterns
+from services.execution.adapters.process import Profile
 from services.execution.adapters.profiles import AnyProfile
 from services.execution.adapters.response import Judged, invalid, judge, lost, refused, shown
 from services.execution.adapters.transport import CURRENT_CALL, CallSlot, NotSent
@@ -46,16 +47,13 @@ class Answer(msgspec.Struct):
 
 
 class McpAdapter:
-    """Keeps one warm server per profile."""
+    """Keeps one warm server per profile, of those that fit the transport. The profiles may change at any time."""
 
     def __init__(self, profiles: Mapping[str, AnyProfile], settings: ToolSettings) -> None:
         self._offered: Offered = lambda profile, hashes: None
-        self._servers = {
-            name: WarmServer(
-                profile, settings.answer_bytes_max, settings.connect_timeout_ms, partial(self._listed, name)
-            )
-            for name, profile in profiles.items()
-        }
+        self._profiles, self._settings = profiles, settings
+        self._servers: dict[str, WarmServer] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
         self._max_age_ms = settings.definitions_max_age_ms
         self._secret = settings.effect_key_secret.get_secret_value().encode()
         self._artifacts = ArtifactStore(settings.artifacts_dir)
@@ -66,16 +64,36 @@ class McpAdapter:
 
     def health(self) -> Mapping[str, Callable[[], Health]]:
         """By profile, how its server is now."""
-        return {name: partial(WarmServer.health, server) for name, server in self._servers.items()}
+        return {name: partial(self._health, name) for name in self._profiles}
+
+    def _health(self, name: str) -> Health:
+        server = self._servers.get(name)
+        return Health.PENDING if server is None else server.health()
+
+    def _server(self, tool: RegisteredTool) -> WarmServer:
+        """The server of the tool's profile as the operator's file has it now. One whose profile has changed gives way
+        as soon as nothing is under way in it. Raises NotReady."""
+        name = tool.profile
+        profile, known = self._profiles.get(name), self._servers.get(name)
+        if known is not None and known.profile != profile and not known.busy:
+            del self._servers[name]
+            task = asyncio.create_task(known.close())
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
+            known = None
+        if profile is None or isinstance(profile, Profile) is not (tool.transport is Transport.STDIO):
+            raise unknown_profile(name)
+        if known is None:
+            limits = self._settings.answer_bytes_max, self._settings.connect_timeout_ms
+            known = self._servers[name] = WarmServer(profile, *limits, partial(self._listed, name))
+        return known
 
     def _listed(self, profile: str, found: Mapping[str, ToolDefinition]) -> None:
         self._offered(profile, {name: definition.hash for name, definition in found.items()})
 
     async def ready(self, effect: Effect, tool: RegisteredTool) -> None:
         self._request(effect, tool)
-        server = self._servers.get(tool.profile)
-        if server is None:
-            raise unknown_profile(tool.profile)
+        server = self._server(tool)
         connection = await server.connected()
         offered = (await server.definitions(connection, self._max_age_ms)).get(_name(tool))
         if offered is None:
@@ -109,7 +127,8 @@ class McpAdapter:
         return await self._answer(tool.entry, slot, fault, arguments, clock)
 
     async def close(self) -> None:
-        await asyncio.gather(*(server.close() for server in self._servers.values()), self._patterns.close())
+        closing = [server.close() for server in self._servers.values()]
+        await asyncio.gather(*closing, *self._leaving, self._patterns.close())
 
     def _request(self, effect: Effect, tool: RegisteredTool) -> Placed:
         """The call's parts. The intent's id goes along, so that whoever must resolve a doubt finds the call in the

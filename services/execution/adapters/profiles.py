@@ -1,5 +1,5 @@
 """The operator's file of tool servers: the only source of command lines and addresses. Wrong in any part means that
-nothing starts.
+nothing starts; when it becomes wrong later, what it said before stays in force.
 
 [servers.git]
 argv = ["/opt/tools/bin/mcp-server-git", "--repository", "/srv/repo"]
@@ -20,10 +20,12 @@ import os
 import re
 import stat
 import tomllib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from libs.runtime.logs import logger
 from libs.runtime.settings import SettingsError
 from services.execution.adapters.exchange import HEADER, HttpProfile
 from services.execution.adapters.process import Profile
@@ -34,6 +36,46 @@ FIELDS = frozenset({"argv", "cwd", "env", "env_from"})
 HTTP_FIELDS = frozenset({"url", "headers_from", "ca", "private"})
 AnyProfile = Profile | HttpProfile
 SERVERS_MAX = 256
+log = logger(__name__)
+
+
+class ServersFile(Mapping[str, AnyProfile]):
+    """The profiles of the file as it is now: looked at again whenever it has changed, so that nobody has to be started
+    anew for a new tool. Raises SettingsError when it is wrong from the beginning."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._seen = _stamp(file)
+        self._profiles = load_profiles(file)
+
+    def __getitem__(self, name: str) -> AnyProfile:
+        return self._now()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._now())
+
+    def __len__(self) -> int:
+        return len(self._now())
+
+    def _now(self) -> Mapping[str, AnyProfile]:
+        stamp = _stamp(self._file)
+        if stamp != self._seen:
+            self._seen = stamp
+            try:
+                self._profiles = load_profiles(self._file)
+                log.info("the file of tool servers was read again", servers=sorted(self._profiles))
+            except SettingsError as error:
+                log.error("the file of tool servers is wrong, what it said before stays in force", reason=str(error))
+        return self._profiles
+
+
+def _stamp(file: str) -> tuple[int, ...]:
+    """What changes with the file; () = it cannot be looked at."""
+    try:
+        found = Path(file).stat() if file else None
+    except OSError:
+        return ()
+    return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_mode) if found else ()
 
 
 def load_profiles(file: str) -> dict[str, AnyProfile]:

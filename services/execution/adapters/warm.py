@@ -34,12 +34,17 @@ class WarmServer:
         self.connection: Connection | None = None
         self._listed = listed
         self._look: asyncio.Task[None] | None = None
-        self._profile = profile
+        self.profile = profile
         self._answer_bytes_max = answer_bytes_max
         self._timeout_s = connect_timeout_ms / 1000
         self._changing = asyncio.Lock()
         self._failures = 0
         self._retry_at = 0.0
+
+    @property
+    def busy(self) -> bool:
+        """Is a call under way?"""
+        return self.connection is not None and self.connection.in_flight > 0
 
     async def connected(self) -> Connection:
         """The running connection, or a new one. Raises NotReady."""
@@ -98,14 +103,14 @@ class WarmServer:
         connection, self.connection = self.connection, None
         if connection is None:
             return
-        log.warning("tool server ended", server=self._profile.name, reason=why, stderr=connection.last_errors())
+        log.warning("tool server ended", server=self.profile.name, reason=why, stderr=connection.last_errors())
         self._failed(connection)
         await connection.close()
 
     async def _open(self) -> Connection:
         transport = self._transport()
         transport.on_changed = self._changed
-        connection = Connection(self._profile.name, transport, self._listed)
+        connection = Connection(self.profile.name, transport, self._listed)
         try:
             async with asyncio.timeout(self._timeout_s):
                 await connection.open()
@@ -114,19 +119,17 @@ class WarmServer:
         except Exception as error:  # noqa: BLE001  the SDK lets all kinds of errors through; to us they are one
             reason = words(error)
         else:
-            log.info("tool server ready", server=self._profile.name, protocol=connection.protocol_version)
+            log.info("tool server ready", server=self.profile.name, protocol=connection.protocol_version)
             return connection
         self._failed(connection)
         await connection.close()
-        log.warning(
-            "tool server not started", server=self._profile.name, reason=reason, stderr=connection.last_errors()
-        )
+        log.warning("tool server not started", server=self.profile.name, reason=reason, stderr=connection.last_errors())
         raise NotReady("SERVER_NOT_STARTED", f"the tool server cannot be used: {reason}")
 
     def _transport(self) -> Link:
-        if isinstance(self._profile, HttpProfile):
-            return HttpTransport(self._profile, self._answer_bytes_max)
-        return GuardedTransport(ServerProcess(self._profile), self._answer_bytes_max)
+        if isinstance(self.profile, HttpProfile):
+            return HttpTransport(self.profile, self._answer_bytes_max)
+        return GuardedTransport(ServerProcess(self.profile), self._answer_bytes_max)
 
     def health(self) -> Health:
         """How it is: PENDING was not needed yet; ACTIVE answered when it was last asked; DEGRADED was lost or did not

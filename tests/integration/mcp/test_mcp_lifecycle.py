@@ -135,7 +135,7 @@ async def test_a_server_at_work_is_not_ended_because_it_is_slow(make: Make) -> N
     bench = make("--slow-list", "1500", connect_timeout_ms=1000, definitions_max_age_ms=60_000)
     slow = WarmServer(bench.profiles["double"], 1 << 20, 1000)
     tool = await make().tool()
-    bench.adapter._servers["double"]._timeout_s = 20
+    bench.adapter._server(tool)._timeout_s = 20
     await bench.adapter.ready(effect(), tool)
     bench.adapter._servers["double"]._timeout_s = 0.2
     bench.adapter._max_age_ms = 0

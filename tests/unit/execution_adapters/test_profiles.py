@@ -9,7 +9,7 @@ import pytest
 from libs.contracts import events
 from libs.runtime.settings import SettingsError
 from services.execution.adapters.process import Profile
-from services.execution.adapters.profiles import load_profiles
+from services.execution.adapters.profiles import ServersFile, load_profiles
 
 GOOD = """
 [servers.git]
@@ -91,3 +91,27 @@ def test_a_missing_file_stops_the_start(tmp_path: Path) -> None:
 def test_no_event_of_the_registry_can_carry_a_command() -> None:
     for kind in (events.ServerRegistered, events.ToolEntry, events.ToolRegistered, events.RegisterServer):
         assert not {"argv", "command", "cmd", "args", "cwd", "env", "url"} & set(kind.__struct_fields__)
+
+
+def test_the_file_is_read_again_when_it_has_changed(tmp_path: Path) -> None:
+    file = ServersFile(written(tmp_path, ""))
+    assert not file
+    written(tmp_path, GOOD)
+    assert set(file) == {"git", "time"}
+    before = file["git"]
+    written(tmp_path, GOOD.replace("mcp-server-git", "mcp-server-other"))
+    assert file["git"] != before
+
+
+def test_a_file_that_becomes_wrong_changes_nothing(tmp_path: Path) -> None:
+    file = ServersFile(written(tmp_path, GOOD))
+    before = dict(file)
+    written(tmp_path, "[servers.git]\nargv = 'half a'")
+    assert dict(file) == before
+    Path(written(tmp_path, GOOD)).unlink()
+    assert dict(file) == before
+
+
+def test_a_file_that_is_wrong_from_the_beginning_stops_the_start(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError):
+        ServersFile(written(tmp_path, "[servers"))
