@@ -118,7 +118,7 @@ def _flip(kind: Kind, name: str, stopped: bool, reason: str, how: tuple[float, b
 
 
 def _say(kind: Kind, name: str, stopped: bool, done: Done, found: list[Confirmed]) -> None:
-    what = f"{kind.name} {name}".strip()
+    what = f"{kind.name} {name or ('of your own' if kind is Kind.TENANT else '')}".strip()
     typer.echo(f"{what} {'is stopped' if stopped else 'may go on'}: control event {done.control_seq}.")
     if not found:
         typer.echo("Where its processes are, nobody said: name them in DEED_PROCESSES to see each confirm it.")
