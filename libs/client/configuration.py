@@ -41,7 +41,7 @@ GROUPS: Mapping[str, type[Settings]] = {
 SERVICES = "services.reference"
 LIMIT_S = 30.0
 SERVERS = """# The tool servers of this machine, named in DEED_SERVERS_FILE; command lines stand nowhere else.
-# After a change start the workers again; then `deed mcp add git`, and `deed tool add --from-mcp git`.
+# Workers read it again when it has changed; next: `deed mcp add git`, and `deed tool add --from-mcp git`.
 #
 # [servers.git]
 # argv = ["/opt/tools/bin/mcp-server-git", "--repository", "/srv/repo"]   # the program by its absolute path
