@@ -5,15 +5,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
-import msgspec
-
-from libs.contracts.events import AnswerStatus, FailureCategory, ToolAnswer
+from libs.ledger import outside
 from libs.ledger.lane import Phase
+from libs.ledger.outside import Outside
 from libs.ledger.producing import Appender
 from libs.ledger.protocol import (
     Acked,
@@ -26,10 +25,8 @@ from libs.ledger.protocol import (
     Commit,
     Committed,
     Connect,
-    Connected,
     ControlSeen,
     DropProducer,
-    Finished,
     Follow,
     Halt,
     LateSent,
@@ -44,33 +41,15 @@ from libs.ledger.protocol import (
     Suspect,
 )
 from libs.ledger.reading import Checker, Follower
-from libs.ledger.service import Citation, Effect, Result
 from libs.ledger.store import Store
 from libs.ledger.watchdog import Watchdog
 from libs.ledger.worker import Worker
 from libs.runtime.clock import boottime_ms
 from libs.runtime.failpoints import hit
 from libs.runtime.logs import logger
-from libs.runtime.telemetry import Metrics
 
 TICK_S = 0.02
-CALL_GRACE_MS = 2_000
 TRIM_EVERY_S = 60.0
-
-# Whose the cited events are. Bounded in time, and raises nothing: what it leaves out could not be asked for.
-LookUp = Callable[[Sequence[Citation]], Awaitable[Mapping[Citation, str | None]]]
-
-
-class Tools(Protocol):
-    """How effects reach the outside world (execution's adapters); other services have none."""
-
-    async def connect(self, effects: Sequence[Effect]) -> tuple[list[Effect], list[tuple[Effect, ToolAnswer]]]:
-        """Which are ready to be called, and which provably cannot be, with why (status NOT_SENT)."""
-        ...
-
-    async def call(self, effect: Effect, guard: Callable[[], bool]) -> ToolAnswer:
-        """Call once. `guard` is looked at with no await between it and the first byte."""
-        ...
 
 
 class Shell:
@@ -83,11 +62,11 @@ class Shell:
         appender: Appender,
         follower: Follower,
         checker: Checker,
-        outside: Outside,
+        world: Outside,
     ) -> None:
         self.worker, self.store, self.appender, self.follower, self.checker = worker, store, appender, follower, checker
-        self.tools, self.metrics, self.encode_late = outside.tools, outside.metrics, outside.encode_late
-        self.observers, self.look_up = outside.observers, outside.look_up
+        self.tools, self.metrics, self.encode_late = world.tools, world.metrics, world.encode_late
+        self.observers, self.look_up = world.observers, world.look_up
         self._inbox: list[Answer] = []
         self._scheduled = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -286,13 +265,7 @@ class Shell:
 
     async def _connect(self, action: Connect) -> Answer:
         assert self.tools is not None, "a service with effects needs tools"
-        ready, failed = await self.tools.connect(action.effects)
-        return Connected(
-            action.lane,
-            action.claim,
-            [(e.key, e.attempt) for e in ready],
-            [(e.key, e.attempt, answer) for e, answer in failed],
-        )
+        return await outside.connect(self.tools, action)
 
     async def _start(self, action: Start) -> Answer:
         hit("before-started")
@@ -302,25 +275,7 @@ class Shell:
 
     async def _call(self, action: Call) -> None:
         assert self.tools is not None
-        effect, worker = action.effect, self.worker
-        hit("before-effect")
-
-        def guard() -> bool:
-            return worker.may_call(action.lane, action.claim, effect, boottime_ms())
-
-        began = worker.now_at()
-        try:
-            async with asyncio.timeout((effect.timeout_ms + CALL_GRACE_MS) / 1000):
-                answer = await self.tools.call(effect, guard)
-        except TimeoutError:
-            answer = _ambiguous("TIMEOUT", f"no answer within {effect.timeout_ms} ms", began, effect.timeout_ms)
-        except Exception as error:  # noqa: BLE001 - boundary to adapters
-            # The adapter broke in mid-call: nobody knows whether the tool was reached, so nobody claims to know.
-            self._log.exception("an adapter raised")
-            answer = _ambiguous("ADAPTER_ERROR", f"{type(error).__name__}: {error}", began, 0)
-        hit("after-effect")
-        answer = msgspec.structs.replace(answer, started_at=began)  # the database's time: windows are counted from it
-        self.post(Finished(action.lane, Result(effect.key, effect.attempt, answer)))
+        self.post(await outside.call(self.tools, self.worker, action))
 
     async def _release(self, action: Release) -> Answer:
         hit("before-release")
@@ -335,25 +290,3 @@ class Shell:
             await asyncio.sleep(1)
             return LateSent(action.lane, action.result, False)
         return LateSent(action.lane, action.result, True)
-
-
-class Outside:
-    """What a worker process has besides the servers."""
-
-    def __init__(
-        self,
-        metrics: Metrics,
-        tools: Tools | None,
-        encode_late: Callable[[Result], bytes],
-        observers: Sequence[Callable[[Commit], None]] = (),
-        look_up: LookUp | None = None,
-    ) -> None:
-        self.metrics, self.tools, self.encode_late, self.observers = metrics, tools, encode_late, observers
-        self.look_up = look_up
-
-
-def _ambiguous(code: str, reason: str, started_at: int, duration_ms: int) -> ToolAnswer:
-    return ToolAnswer(
-        status=AnswerStatus.AMBIGUOUS, started_at=started_at, duration_ms=duration_ms, code=code,
-        category=FailureCategory.TRANSIENT, reason=reason,
-    )  # fmt: skip

@@ -19,13 +19,14 @@ from libs.governance.control import EMPTY, ControlView, stop_code
 from libs.ledger.batch import Hosted
 from libs.ledger.codec import CATALOGUE
 from libs.ledger.database import CONNECT_ERRORS, migrate
+from libs.ledger.outside import LookUp, Outside
+from libs.ledger.outside import Tools as EffectTools
 from libs.ledger.producing import Appender
 from libs.ledger.protocol import ControlSeen
 from libs.ledger.reading import Checker, Follower
 from libs.ledger.records import dead_letter, decode_fact, decode_unpark, encode_late
 from libs.ledger.service import Service
-from libs.ledger.shell import LookUp, Outside, Shell
-from libs.ledger.shell import Tools as EffectTools
+from libs.ledger.shell import Shell
 from libs.ledger.store import Store, StoreOptions
 from libs.ledger.worker import Limits, Tools, Worker
 from libs.runtime.clock import boottime_ms, wall_micros

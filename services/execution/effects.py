@@ -33,7 +33,7 @@ class Registered:
 
 
 class Effects:
-    """The lane's door to the outside world (libs.ledger.shell.Tools). `key_of`: the key of a tenant's intent."""
+    """The lane's door to the outside world (libs.ledger.outside.Tools). `key_of`: the key of a tenant's intent."""
 
     def __init__(
         self,

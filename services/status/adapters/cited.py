@@ -24,7 +24,7 @@ AWAY_MS = 5_000  # who did not answer is not asked again for so long
 
 
 class CitedEvents:
-    """The lane's look-up (libs.ledger.shell.LookUp). Connects when it is asked for the first time; raises nothing."""
+    """The lane's look-up (libs.ledger.outside.LookUp). Connects when it is asked for the first time; raises nothing."""
 
     def __init__(self, url: str, now_ms: Callable[[], int] = boottime_ms) -> None:
         self._url = url

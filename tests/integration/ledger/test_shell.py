@@ -14,12 +14,13 @@ import pytest
 from libs.contracts.events import AnswerStatus, FailureCategory, LateResult, ToolAnswer
 from libs.ledger.codec import CATALOGUE
 from libs.ledger.lane import Phase
+from libs.ledger.outside import Outside
 from libs.ledger.producing import Appender
 from libs.ledger.protocol import Action, Call, Finished, LateSent, SendLate, Survey
 from libs.ledger.reading import Checker, Follower
 from libs.ledger.records import decode_fact, encode_late
 from libs.ledger.service import Due, DueKind, Effect, Result
-from libs.ledger.shell import Outside, Shell
+from libs.ledger.shell import Shell
 from libs.ledger.watchdog import STUCK_MS
 from libs.ledger.worker import Limits, Tools, Worker
 from libs.runtime.clock import boottime_ms
