@@ -29,7 +29,7 @@ REF = (e.ObjectRef("commit", "c0ffee"),)
 THERE, ABSENT = answer(object_refs=REF), answer(object_refs=())
 FIRST, SECOND_QUESTION = QUERY_FROM + 1, QUERY_FROM + 2
 
-pytestmark = [pytest.mark.requirement("F5"), pytest.mark.requirement("T18")]
+pytestmark = [pytest.mark.rule(19), pytest.mark.requirement("F5"), pytest.mark.requirement("T18")]
 
 
 def asked() -> Desk:

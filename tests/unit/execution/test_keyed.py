@@ -22,7 +22,7 @@ KEYED: dict[str, Any] = {
 }
 LAST_START = NOW + 60 * SECOND  # the window, less the time-out of a call
 
-pytestmark = [pytest.mark.requirement("F5"), pytest.mark.requirement("T18")]
+pytestmark = [pytest.mark.rule(19), pytest.mark.requirement("F5"), pytest.mark.requirement("T18")]
 
 
 def dispatched(wanted: e.Intent | None = None, **entry: Any) -> Desk:
