@@ -209,7 +209,8 @@ def _row(tool: pb.Tool) -> dict[str, Any]:
     from libs.contracts.proto.deedbook.control.v1 import control_pb2 as pb
 
     state = short(tool.state, pb.ToolState)
-    return {"tool": tool.tool, "state": state, "quarantine_code": tool.quarantine_code, **shown(tool.entry)}
+    quarantine = {"quarantine_code": tool.quarantine_code, "observed_hash": tool.observed_hash}
+    return {"tool": tool.tool, "state": state, **quarantine, **shown(tool.entry)}
 
 
 def _differences(before: str, now: str) -> list[str]:
