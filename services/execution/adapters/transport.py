@@ -113,6 +113,8 @@ class RequestStream:
         is_call = isinstance(message, JSONRPCRequest) and message.method == "tools/call"
         if is_call and slot is None:
             raise NotSent("a tool is called only under a guard")
+        if is_call and slot is not None and slot.headers:
+            raise NotSent("its key belongs into a header of HTTP, and here is none")
         data = message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
         async with self._lock:
             if is_call and slot is not None and isinstance(message, JSONRPCRequest):

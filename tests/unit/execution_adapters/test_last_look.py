@@ -42,7 +42,7 @@ class Pipe:
         self.closed = True
 
 
-def sending(pipe: Pipe, guard: Callable[[], bool], message: SessionMessage = CALL) -> CallSlot:
+def sending(pipe: Pipe, guard: Callable[[], bool], message: SessionMessage = CALL, **headers: str) -> CallSlot:
     """Send one message under a guard that also notes when the loop gets to run other things."""
 
     def looked() -> bool:
@@ -53,7 +53,7 @@ def sending(pipe: Pipe, guard: Callable[[], bool], message: SessionMessage = CAL
     async def send() -> CallSlot:
         process = cast(ServerProcess, pipe)
         stream = RequestStream(GuardedTransport(ServerProcess(Profile("x", ("/x",))), 1024), process)
-        slot = CallSlot(looked, cancellable=False)
+        slot = CallSlot(looked, cancellable=False, headers=headers)
         CURRENT_CALL.set(slot)
         try:
             await stream.send(message)
@@ -83,6 +83,12 @@ def test_after_a_wait_for_room_it_looks_again() -> None:
     assert slot.refused
     assert not slot.sent
     assert not pipe.bytes
+
+
+def test_a_key_that_belongs_into_a_header_is_never_left_out() -> None:
+    pipe = Pipe()
+    slot = sending(pipe, lambda: True, key="K")
+    assert (slot.sent, pipe.bytes) == (False, b"")
 
 
 def test_once_the_first_byte_has_left_the_rest_follows_without_a_look() -> None:
