@@ -51,6 +51,7 @@ def test_an_own_tool_comes_under_governance_as_the_readme_tells(place: Path) -> 
     finally:
         run(place, deed, "down")
     assert "GROUNDING_MISSING" in told
-    assert "whose turn" in told or "approver" in told
-    assert "SUCCEEDED" in told
+    assert "approver, but not" in told
+    assert "approved by ann" in told
+    assert re.search(r"ExecutionSucceeded .* line 1\n", told)
     assert (place / "mine" / "notes.txt").read_text() == "Hello\n"
