@@ -1,6 +1,6 @@
 # One image for every process; compose and the chart choose by the command.
 FROM python:3.13-slim AS packages
-ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy
+ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1
 RUN pip install --no-cache-dir uv==0.13.9 && python -m venv /opt/deedbook
 WORKDIR /src
 COPY pyproject.toml requirements.lock ./
@@ -30,5 +30,7 @@ COPY --from=codec /app/deedbook_codec_*.so /app/
 COPY deedbook /app/deedbook
 COPY services /app/services
 ENV PATH=/opt/deedbook/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+# Nobody writes here later, and a process that compiles all it imports takes 2 s more of a core to start.
+RUN python -m compileall -q /app
 WORKDIR /app
 USER 10001

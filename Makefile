@@ -3,6 +3,8 @@
 SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 export UV_PYTHON_DOWNLOADS := never
+export UV_COMPILE_BYTECODE := 1
+unexport PYTHONDONTWRITEBYTECODE # a process that compiles all it imports takes 2 s more of a core to start
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 PYTHON ?= python3
@@ -23,7 +25,7 @@ help: ## List the targets
 setup: $(READY) ## Make .venv with exactly what requirements.lock names
 
 $(READY): .venv/.installed $(CODEC)
-	@python -m libs.contracts.compiling
+	@python -m libs.contracts.compiling && python -m compileall -q deedbook libs services examples
 	@touch $@
 
 .venv/.installed: requirements.lock pyproject.toml
@@ -76,8 +78,7 @@ format: $(READY) ## Put the code in its form
 	@ruff check -q --fix . ; ruff format -q .
 
 contracts: $(READY) ## Generate code from schemas/ and proto/
-	@python -m libs.contracts.generate
-	@python -m libs.contracts.protogen
+	@python -m libs.contracts.generate && python -m libs.contracts.protogen
 check-contracts: $(READY) ## Schemas are safe and compatible, generated code is in sync
 	@python -m libs.contracts.lint && python -m libs.contracts.compat
 	@python -m libs.contracts.generate --check && python -m libs.contracts.protogen --check

@@ -40,7 +40,7 @@ def _uv(*words: str) -> None:
     program = Path(sys.executable).with_name("uv")
     if not program.exists():
         raise ServersError(f"{program} is missing: run `make setup` first")
-    environment = {**os.environ, "UV_PYTHON_DOWNLOADS": "never"}
+    environment = {**os.environ, "UV_PYTHON_DOWNLOADS": "never", "UV_COMPILE_BYTECODE": "1"}
     ended = subprocess.run(
         [program, "--quiet", *words], env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
     )
