@@ -15,7 +15,9 @@ from typing import Any
 import asyncpg
 
 MIGRATE_S = 60.0
-CONNECT_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
+# InternalClientError: the server has said farewell and not hung up yet, and the driver is asked for something new.
+LOST = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutError)
+CONNECT_ERRORS = (*LOST, asyncpg.PostgresError)
 
 
 class Unknown(Exception):
@@ -41,7 +43,7 @@ class Line:
             try:
                 async with asyncio.timeout(self._timeout):
                     return await connection.fetch(statement, *arguments)
-            except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            except (asyncpg.PostgresConnectionError, *LOST) as error:
                 self._drop()
                 raise Unknown(f"{self._name}: {type(error).__name__}: {error}") from error
             except asyncpg.PostgresError as error:

@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from libs.ledger.database import CONNECT_ERRORS
+from libs.ledger.database import CONNECT_ERRORS, LOST
 
 LIVE_MS = 60_000  # workers announce themselves every second; one that was not seen for so long owns nothing by then
 TIMEOUT_S = 10.0
@@ -70,7 +70,7 @@ async def _ask(dsn: str, service: str, to: int) -> Floor:
         return await _look(connection, service)
     except asyncpg.PostgresError as error:
         raise _refusal(service, error) from error
-    except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
+    except LOST as error:
         text = f"The database did not answer, look again: {type(error).__name__}: {error}."
         raise FormatRefused("DATABASE_AWAY", text) from error
     finally:

@@ -12,10 +12,10 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from libs.ledger.database import CONNECT_ERRORS
 from libs.ledger.service import Citation
 from libs.runtime.clock import boottime_ms
 from libs.runtime.logs import logger
-from services.status.adapters.postgres import ERRORS
 from services.status.view import IntentView
 
 STATES = files("services.status.sql").joinpath("cited.sql").read_text()
@@ -41,7 +41,7 @@ class CitedEvents:
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 views = await self._views({intent_id for intent_id, _ in citations})
-        except ERRORS as error:
+        except CONNECT_ERRORS as error:
             self._away_until_ms = self._now_ms() + AWAY_MS
             self._drop()
             self._log.warning("cited events cannot be looked up", error=repr(error))

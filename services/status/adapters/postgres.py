@@ -11,6 +11,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from libs.ledger.database import CONNECT_ERRORS
 from libs.runtime.logs import logger
 from libs.runtime.rpc import Away
 from libs.runtime.settings import DatabaseSettings, StartRefused
@@ -18,7 +19,6 @@ from services.status.ports import Listed, Place
 from services.status.settings import StatusSettings
 from services.status.view import IntentView
 
-ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
 _SQL = files("services.status.sql")
 GET, LIST, MARKS = (_SQL.joinpath(f"{name}.sql").read_text() for name in ("get", "list", "marks"))
 
@@ -48,7 +48,7 @@ class PostgresStatus:
                 command_timeout=timeout_s,
                 server_settings={"application_name": "status/front", "default_transaction_read_only": "on"},
             )
-        except ERRORS as error:
+        except CONNECT_ERRORS as error:
             raise StartRefused(f"PostgreSQL at DEED_DATABASE_URL cannot be used: {type(error).__name__}.") from error
         return cls(pool, timeout_s, status.watch_poll_ms / 1000)
 
@@ -112,6 +112,6 @@ class PostgresStatus:
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await self._pool.fetch(statement, *arguments)
-        except ERRORS as error:
+        except CONNECT_ERRORS as error:
             self._log.warning("the projection does not answer", error=repr(error))
             raise Away from error
