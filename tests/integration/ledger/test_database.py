@@ -19,7 +19,8 @@ TERMINATED = b"57P01"
 @asynccontextmanager
 async def kept_open(dsn: str, terminated: asyncio.Event) -> AsyncIterator[str]:
     """A wire that tells what the server says, but not that it has hung up."""
-    parts, tasks = urlsplit(dsn), set()
+    parts = urlsplit(dsn)
+    tasks: set[asyncio.Task[None]] = set()
 
     async def hand_on(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
         with suppress(OSError):
@@ -51,5 +52,5 @@ async def test_a_statement_right_after_the_servers_farewell_is_unknown_and_the_n
         await asyncio.wait_for(terminated.wait(), 10)
         with pytest.raises(Unknown):
             await line.fetch("SELECT 1")
-        assert await line.fetch("SELECT 1") == [(1,)]
+        assert [tuple(row) for row in await line.fetch("SELECT 1")] == [(1,)]
         await line.close()
