@@ -1,44 +1,25 @@
-"""The effect gate (lane_rules 16-20): from a dispatch on the ledger to the first byte, and from the answer back.
+"""The effect gate (lane_rules 12, 17, 18): from a dispatch on the ledger to the first byte, and the answer to its lane.
 
     effect in memory (its batch is acked) -> CONNECTING -> CONNECTED -> STARTING (`started` written) -> CALLED
                                     stopped by cancel, expiry or a switch: an input 'Stopped', provably not sent
 
-`calls` is the started list: what this process has called, across its own re-claims.
+What was called stands in `calls.py`, how much may be called at a time in `room.py`.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING
 
-from libs.contracts.events import AnswerStatus
 from libs.ledger.batch import LaneBatch
 from libs.ledger.inbox import Taken
 from libs.ledger.lane import Lane, Phase
-from libs.ledger.protocol import Alarm, Call, Connect, Connected, Finished, LateSent, SendLate, Start, Started
-from libs.ledger.service import Due, DueKind, Effect, Result, Stopped
+from libs.ledger.protocol import Alarm, Call, Connect, Connected, Finished, Start, Started
+from libs.ledger.service import Effect, Result, Stopped
 
 if TYPE_CHECKING:
     from libs.ledger.worker import Worker
 
-Place = tuple[bytes, int]  # key, attempt
 START_AGAIN_MS = 200
-LATE_AGAIN_MS = 1_000
-
-
-@dataclass
-class Called:
-    """A call of this process: running, or its result waiting to be recorded."""
-
-    lane: int
-    effect_class: str
-    timeout_ms: int
-    result: Result | None = None
-    late_under_way: bool = False
-    late_retry_ms: int = 0
-    late_sent: bool = False
 
 
 class Gate:
@@ -46,81 +27,14 @@ class Gate:
 
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
-        self.calls: dict[Place, Called] = {}
-        self.known: dict[int, tuple[int, frozenset[Place]]] = {}  # lane -> our last epoch, and what others had started
-        self.woken_last = -1  # the lane that got room last: the next ones come before it
         self.starting = False
         self.retry_start_ms = 0
-
-    # -- what others ask
-
-    def is_called(self, key: bytes, attempt: int) -> bool:
-        """Is it on the started list?"""
-        return (key, attempt) in self.calls
-
-    def started_by_others(self, lane: int, epoch: int, from_us: bool, marked: set[Place]) -> frozenset[Place]:
-        """Of the open dispatches with a mark: those that somebody else may have called. A claim that directly follows
-        an epoch of ours that we know all about adds none; marks found when that ownership began stay theirs."""
-        before, theirs = self.known.get(lane, (0, frozenset()))
-        if not (from_us and epoch == before + 1):
-            theirs = frozenset(marked)
-        theirs = frozenset(place for place in theirs & marked if place not in self.calls)
-        self.known[lane] = (epoch, theirs)
-        return theirs
-
-    def running(self, lane: int) -> int:
-        """Calls of a lane that have not ended."""
-        return sum(1 for call in self.calls.values() if call.lane == lane and call.result is None)
-
-    @property
-    def has_unsent(self) -> bool:
-        """Is there a result that nobody else knows?"""
-        return any(call.result is not None and not call.late_sent for call in self.calls.values())
-
-    def quiet_until(self, lane: int) -> int:
-        """Until when a call of this lane may still reach its tool; 0 = none runs."""
-        running = [call.timeout_ms for call in self.calls.values() if call.lane == lane and call.result is None]
-        return self.worker.now_at() + (max(running) + self.worker.limits.margin_ms) * 1000 if running else 0
-
-    def free(self) -> dict[str, int]:
-        """How many effects of each class may still be dispatched (`effects_max`). Calls that still run count, also
-        those of lanes that are no longer ours."""
-        free = dict(self.worker.limits.effects_max)
-        open_keys: set[bytes] = set()
-        for lane in self.worker.lanes.values():
-            for key, effect in lane.effects.items():
-                open_keys.add(key)
-                free[effect.effect_class] = free.get(effect.effect_class, 0) - 1
-        for (key, _), call in self.calls.items():
-            if call.result is None and key not in open_keys:
-                free[call.effect_class] = free.get(call.effect_class, 0) - 1
-        return free
-
-    def free_for_new(self) -> dict[str, int]:
-        """Room for what was not READY before: none where others wait for it already."""
-        free = self._unpromised()
-        for lane in self._takers():
-            free |= dict.fromkeys(lane.starved.values(), 0)
-        return free
-
-    def _unpromised(self) -> dict[str, int]:
-        """What is free beyond the room of the work that was woken for it."""
-        free = self.free()
-        for lane in self.worker.lanes.values():
-            for effect_class in lane.woken.values():
-                free[effect_class] = free.get(effect_class, 0) - 1
-        return free
-
-    def _takers(self) -> list[Lane]:
-        return [lane for lane in self.worker.lanes.values() if lane.phase is Phase.OPEN and not lane.draining]
 
     # -- from the lane
 
     def settled(self, lane: Lane, taken: Taken, batch: LaneBatch) -> None:
         """A batch is committed: results that it consumed may be forgotten, effects it asks for are new."""
-        for entry in taken.direct:
-            if isinstance(entry.item, Result):
-                self.calls.pop((entry.item.key, entry.item.attempt), None)
+        self.worker.calls.recorded(taken)
         service = self.worker.hosted.effects
         if service is None:
             return
@@ -135,24 +49,15 @@ class Gate:
                 lane.effects.pop(key, None)
                 continue
             lane.effects[key] = effect
-            if self.is_called(key, effect.attempt):
+            if (key, effect.attempt) in self.worker.calls:
                 lane.gate[key] = "CALLED"
 
     def opened(self, lane: Lane) -> None:
         """The lane is ours (again): results that wait for it are inputs."""
         service = self.worker.hosted.effects
-        for call in self.calls.values():
-            if call.lane == lane.number and call.result is not None and service is not None:
-                lane.push(service, call.result)
-
-    def _send_late(self, lane: int) -> None:
-        """The lane is not ours: results of its calls go to `commands`, for its owner to record (rule 20)."""
-        for call in self.calls.values():
-            if call.lane != lane or call.result is None or call.late_under_way or call.late_sent:
-                continue
-            if self.worker.boot_ms >= call.late_retry_ms:
-                call.late_under_way = True
-                self.worker.out.append(SendLate(lane, call.result))
+        if service is not None:
+            for result in self.worker.calls.results(lane.number):
+                lane.push(service, result)
 
     # -- the steps
 
@@ -163,8 +68,8 @@ class Gate:
         marks = []
         may_start = not self.starting and self.worker.boot_ms >= self.retry_start_ms and self.worker.may_decide()
         for lane in self.worker.lanes.values():
-            if lane.phase is Phase.FREE and self.calls:
-                self._send_late(lane.number)
+            if lane.phase is Phase.FREE:
+                self.worker.calls.send_late(lane)
             if lane.phase is not Phase.OPEN or not lane.effects or lane.draining:
                 continue
             if lane.published_all:
@@ -176,33 +81,7 @@ class Gate:
         if marks:
             self.starting = True
             self.worker.out.append(Start(marks))
-        self._wake()
-
-    def _wake(self) -> None:
-        """READY work that found no room is looked at again, as much of it as there is room now: the lanes in turn, and
-        in each the oldest first."""
-        service = self.worker.hosted.effects
-        lanes = [lane for lane in self._takers() if lane.starved]
-        if service is None or not lanes:
-            return
-        lanes.sort(key=lambda lane: (lane.number <= self.woken_last, lane.number))
-        for effect_class, room in self._unpromised().items():
-            waiting = deque(
-                (lane, deque(islice((k for k, c in lane.starved.items() if c == effect_class), room)))
-                for lane in lanes
-                if room > 0  # there may be thousands: they are not gone through in vain
-            )
-            for _ in range(room):
-                while waiting and not waiting[0][1]:
-                    waiting.popleft()
-                if not waiting:
-                    break
-                lane, keys = waiting[0]
-                waiting.rotate(-1)
-                key = keys.popleft()
-                lane.woken[key] = lane.starved.pop(key)
-                lane.push(service, Due(key, DueKind.READY))
-                self.woken_last = lane.number
+        self.worker.room.wake()
 
     def _connect(self, lane: Lane) -> None:
         going = []
@@ -264,7 +143,7 @@ class Gate:
             self._later(lane, effect.key)  # a renewal is on its way, or somebody else's claim
         else:
             lane.gate[effect.key] = "CALLED"
-            self.calls[(effect.key, effect.attempt)] = Called(lane.number, effect.effect_class, effect.timeout_ms)
+            worker.calls.add(lane.number, effect)
             worker.out.append(Call(lane.number, lane.claim, effect))
 
     def _later(self, lane: Lane, key: bytes) -> None:
@@ -279,35 +158,16 @@ class Gate:
 
     def on_finished(self, answer: Finished) -> None:
         """A call has ended. If the last look forbade it, it may be tried again; else its result is to be recorded."""
-        result = answer.result
-        place = (result.key, result.attempt)
-        call = self.calls.get(place)
-        if call is None or call.result is not None:
+        call = self.worker.calls.finished(answer)
+        if call is None:
             return
-        lane = self.worker.lanes[call.lane]
-        if result.answer.status is AnswerStatus.NOT_SENT and result.answer.code == "NOT_OWNER":
-            del self.calls[place]
-            if lane.gate.get(result.key) == "CALLED":
-                del lane.gate[result.key]
+        lane, service = self.worker.lanes[call.lane], self.worker.hosted.effects
+        if call.result is None:
+            if lane.gate.get(answer.result.key) == "CALLED":
+                del lane.gate[answer.result.key]
                 self.retry_start_ms = self.worker.boot_ms + START_AGAIN_MS
-            return
-        call.result = result
-        service = self.worker.hosted.effects
-        if lane.phase is Phase.OPEN and service is not None:
-            lane.push(service, result)
-
-    def on_late_sent(self, answer: LateSent) -> None:
-        """The result is on `commands`, for the lane's owner to record; otherwise it is sent again. The call stays on
-        the list: if we are that owner, and nobody was in between, it must not look as if it had never been made."""
-        call = self.calls.get((answer.result.key, answer.result.attempt))
-        if call is not None:
-            call.late_under_way, call.late_sent = False, answer.ok
-            call.late_retry_ms = self.worker.boot_ms + LATE_AGAIN_MS
-
-    def taken_over(self, lanes: set[int]) -> None:
-        """These lanes have other owners: what they do with our calls no longer depends on our list."""
-        for place in [p for p, call in self.calls.items() if call.late_sent and call.lane in lanes]:
-            del self.calls[place]
+        elif lane.phase is Phase.OPEN and service is not None:
+            lane.push(service, call.result)
 
     def _is(self, lane: Lane, key: bytes, attempt: int, step: str) -> bool:
         effect = lane.effects.get(key)

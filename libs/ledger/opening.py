@@ -77,7 +77,7 @@ def _recover(worker: Worker, lane: Lane, service: Service, answer: Claimed) -> N
     row, part = answer.rows[service.name], lane.parts[service.name]
     open_ = [w for w in answer.work[service.name] if w.waiting.kind is WaitKind.DISPATCHED]
     marked = {(w.key, w.waiting.attempt) for w in open_ if w.started_at is not None}
-    started = worker.gate.started_by_others(lane.number, row.epoch, row.previous_token == worker.token, marked)
+    started = worker.calls.started_by_others(lane.number, row.epoch, row.previous_token == worker.token, marked)
     lease_end = row.lease_end_at or worker.now_at()
     quiet = lease_end + (worker.limits.call_timeout_max_ms + worker.limits.margin_ms) * 1000
     lane.recovering = {entry.key for entry in open_}

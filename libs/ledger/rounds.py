@@ -120,7 +120,7 @@ def _decide(worker: Worker, round_: Round) -> None:
     keys: dict[bytes, None] = {}
     scopes: dict[str, None] = {}
     cited: dict[Citation, None] = {}
-    free = worker.gate.free_for_new()
+    free = worker.room.free_for_new()
     for number in [n for n, (claim, _) in round_.takens.items() if not worker.is_open(n, claim)]:
         del round_.takens[number]  # lost, or claimed again, while the states were on their way
         round_.batches.pop(number, None)

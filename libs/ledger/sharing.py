@@ -45,7 +45,7 @@ def on_answer(worker: Worker, answer: Renewed | Surveyed) -> None:
         worker.out.append(Alarm(-1, "SURVEY_FAILED", answer.error))
         return
     _set_clock(worker, answer)
-    worker.gate.taken_over({seen.lane for seen in answer.lanes if seen.token not in (None, worker.token)})
+    worker.calls.taken_over({seen.lane for seen in answer.lanes if seen.token not in (None, worker.token)})
     if answer.unfit != worker.unfit:
         worker.unfit = answer.unfit
         if answer.unfit:
@@ -169,7 +169,7 @@ def _is_finished(worker: Worker, lane: Lane) -> bool:
         return False
     if worker.boot_ms - lane.draining_since_ms >= worker.limits.drain_ms:
         return True  # what still runs is in `quiet_until`; its result goes to `commands`
-    if not lane.published_all or lane.dirty_since_ms is not None or worker.gate.running(lane.number):
+    if not lane.published_all or lane.dirty_since_ms is not None or worker.calls.running(lane.number):
         return False
     if any(step == "STARTING" for step in lane.gate.values()):
         return False

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from libs.ledger import committing, following, opening, publishing, rounds, sharing, watching
+from libs.ledger.calls import Calls
 from libs.ledger.gate import Gate
 from libs.ledger.hosted import Hosted
 from libs.ledger.lane import Lane, Phase, Trouble
@@ -46,6 +47,7 @@ from libs.ledger.protocol import (
     Surveyed,
     Suspected,
 )
+from libs.ledger.room import Room
 from libs.ledger.service import Command, Effect, Record, Service, World
 
 __all__ = ["Limits", "Tools", "Worker"]
@@ -65,7 +67,7 @@ class Worker:
         self.round_number = 0
         self.batch_limit = limits.batch_max
         self.pause_until_ms = 0
-        self.gate = Gate(self)
+        self.calls, self.room, self.gate = Calls(self), Room(self), Gate(self)
         self.next_survey_ms = 0
         self.next_renew_ms = 0
         self.renewing = self.surveying = False
@@ -137,7 +139,7 @@ class Worker:
         if not self.stopping or any(lane.phase is not Phase.FREE for lane in self.lanes.values()):
             return False
         waited = self.boot_ms - self.stopping_since_ms >= 2 * self.limits.drain_ms
-        return waited or not self.gate.has_unsent
+        return waited or not self.calls.has_unsent
 
     def now_at(self) -> int:
         """The database's time in microseconds, as far as we know it."""
@@ -209,7 +211,7 @@ class Worker:
             self.lose(lane)  # a claim whose answer never came: its lease runs out by itself
             return
         lane.epoch, lane.phase = epoch, Phase.RELEASING
-        self.out.append(Release(lane.number, lane.claim, epoch, self.gate.quiet_until(lane.number)))
+        self.out.append(Release(lane.number, lane.claim, epoch, self.calls.quiet_until(lane.number)))
 
     def fail(self, lane: Lane, code: str, text: str, release: bool = True) -> None:
         """Something about the log or the database failed: back off, then claim again (rule 13)."""
@@ -265,7 +267,7 @@ class Worker:
             self.gate.on_connected: (Connected,),
             self.gate.on_started: (Started,),
             self.gate.on_finished: (Finished,),
-            self.gate.on_late_sent: (LateSent,),
+            self.calls.on_late_sent: (LateSent,),
             partial(following.on_records, self): (Records,),
             partial(following.on_fetch_failed, self): (FetchFailed,),
             partial(following.on_control, self): (ControlSeen,),

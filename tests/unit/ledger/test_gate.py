@@ -119,7 +119,7 @@ def test_the_lease_is_looked_at_again_right_before_the_first_byte() -> None:
     bench.lane.lease_end_boot_ms = 0
     bench.let(call).run(20)
     assert key not in bench.world.tool.calls
-    assert not bench.worker.gate.is_called(key, 1)
+    assert (key, 1) not in bench.worker.calls
 
 
 @pytest.mark.rule(17)
@@ -303,7 +303,7 @@ def test_a_call_stays_on_the_list_though_its_result_was_sent_as_a_late_one() -> 
     bench.worker.lose(bench.lane)
     bench.answer(Finished(0, Result(key, 1, answered(bench))))
     bench.until(lambda: bench.seen(SendLate)).run(50)
-    assert bench.worker.gate.is_called(key, 1)
+    assert (key, 1) in bench.worker.calls
     bench.hold().until(lambda: bench.names("outcome"))
     assert bench.names("execution")[:2] == ["ExecutionDispatched", "ExecutionSucceeded"]
     assert key not in bench.world.tool.calls
@@ -320,7 +320,7 @@ def test_effects_max_holds_over_own_claims_and_lost_lanes() -> None:
     bench.worker.fail(bench.lane, "TEST", "")
     bench.open().run(300)
     assert len(bench.seen(Call)) == 2
-    assert bench.worker.gate.free()["OPAQUE"] == 0
+    assert bench.worker.room.free()["OPAQUE"] == 0
 
 
 @pytest.mark.rule(16)
@@ -511,7 +511,7 @@ def test_an_owner_that_cannot_renew_starts_nothing_more_but_waits_for_what_runs(
     bench.until(lambda: not bench.worker.lease_ok(0, bench.lane.claim, bench.world.clock.boot_ms))
     calls = len(bench.seen(Call))
     assert bench.lane.phase is Phase.OPEN
-    assert bench.worker.gate.running(0) == 1
+    assert len(bench.worker.calls.running(0)) == 1
     bench.run(200)
     assert len(bench.seen(Call)) == calls
     assert call.effect.key == key

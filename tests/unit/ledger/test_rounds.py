@@ -137,9 +137,9 @@ def test_a_result_leaves_memory_only_with_the_commit_that_recorded_it() -> None:
     bench.hold(Commit)
     commit = bench.held(Commit)
     assert [r.key for r in commit.changes["execution"][0].records] == [key]
-    assert bench.worker.gate.is_called(key, 1)
+    assert (key, 1) in bench.worker.calls
     bench.hold().let(commit).run(50)
-    assert not bench.worker.gate.is_called(key, 1)
+    assert (key, 1) not in bench.worker.calls
 
 
 @pytest.mark.rule(6)
