@@ -22,9 +22,9 @@ from libs.contracts import events
 from libs.governance.policy import read_policy
 from libs.governance.tokens import Issuer, KeySet, TokenVerifier, read_jwks
 from libs.ledger import protocol as p
-from libs.ledger.batch import Hosted
 from libs.ledger.chain import ZERO
 from libs.ledger.codec import CATALOGUE
+from libs.ledger.hosted import Hosted
 from libs.ledger.partition import lane_of
 from libs.ledger.records import dead_letter, decode_fact, decode_unpark
 from libs.ledger.service import Record, Result

@@ -9,26 +9,22 @@ that is refused is simply thrown away.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Mapping
 from dataclasses import replace
 from typing import Any
 
-from libs.contracts.events import CommandRejected, KeyParked, KeyUnparked
-from libs.ledger.chain import applied, consumed, derived_id, handed_over
-from libs.ledger.deciding import emit, take_step
+from libs.ledger import parking
+from libs.ledger.chain import applied, consumed, handed_over
+from libs.ledger.deciding import take_step
 from libs.ledger.errors import KeyBroken, NeedsMore
 from libs.ledger.hosted import Hosted
-from libs.ledger.parking import REFUSED, as_record
-from libs.ledger.partition import lane_of
 from libs.ledger.pieces import BatchPart, LaneView, Step
-from libs.ledger.protocol import ParkedInput, Published, RowChange
+from libs.ledger.protocol import Published, RowChange
 from libs.ledger.scopes import ScopeView
 from libs.ledger.service import (
     Citation,
     CitedNeeded,
     Command,
-    Due,
-    Event,
     Fact,
     Input,
     Record,
@@ -36,12 +32,9 @@ from libs.ledger.service import (
     ScopesNeeded,
     Service,
     World,
-    cause_of,
     key_of,
     means_something,
 )
-
-__all__ = ["Hosted", "LaneBatch", "derived_id"]
 
 EVENTS_PER_INPUT_MAX = 64
 SIDE_KEY_MAX = 1_024
@@ -121,45 +114,6 @@ class LaneBatch:
         if any(missing):
             raise NeedsMore(*missing)
 
-    # -- keys that wait
-
-    def park(self, service: Service, item: Input, code: str, error: str) -> None:
-        """Put a key aside with the input that it failed on: the key waits, others go on. A record that is not in its
-        home lane goes to the dead letters instead: whoever takes the key up again speaks to its home lane. So does one
-        that anybody may have sent when too many wait already; an event waits always, since none may be skipped."""
-        part, key = self.parts[service.name], key_of(item)
-        at_home = lane_of(key, self.world.lanes) == self.view.lane
-        if isinstance(item, Command) and not (at_home and self.view.has_room_for(part)):
-            self.bury(service, item.record, code, error)
-            return
-        first = not self._is_parked(part, key)
-        self._put_aside(part, item)
-        text = error.encode("utf-8", "replace").decode()[:500]
-        self.alarms.append((code, f"{service.name}: key {key.hex()} parked: {text}"))
-        if first and service.writes:
-            cause = cause_of(item)
-            self._announce(part, item, KeyParked(
-                service=service.name, code=code, error=text, input_topic=cause.topic, input_position=cause.position
-            ))  # fmt: skip
-
-    def unpark(self, service: Service, command: Command, inputs: Sequence[Input], who: tuple[str, str]) -> None:
-        """Take a key up again: its waiting inputs are decided in their order."""
-        part = self.parts[service.name]
-        part.unparked.append(command.key)
-        part.parked.pop(command.key, None)
-        self._announce(part, command, KeyUnparked(
-            service=service.name, command_id=command.id, by=who[0], reason=who[1]
-        ))  # fmt: skip
-        for item in inputs:
-            self.feed(service, item)
-
-    def refuse(self, service: Service, command: Command, tenant: str, code: str) -> None:
-        """A command to the lane itself that changes nothing: recorded like any refusal (rule 24)."""
-        body = CommandRejected(
-            command_id=command.id, command=type(command.body).__name__, code=code, reason=REFUSED[code]
-        )
-        self._announce(self.parts[service.name], command, body, tenant)
-
     def bury(self, service: Service, record: Record, code: str, reason: str) -> None:
         """Original bytes to the dead letters, without a decision. The lane gets rid of anything here: never raises."""
         part = self.parts[service.name]
@@ -171,44 +125,15 @@ class LaneBatch:
             part.add_side(f"dead.{service.name}", self.view.lane, (record.key or b"")[:SIDE_KEY_MAX], value)
         self.alarms.append((code, f"{service.name}: {record.topic}/{record.offset}: {reason}"))
 
-    def _is_parked(self, part: BatchPart, key: bytes) -> bool:
-        return key in part.parked or (key in self.view.parked[part.service.name] and key not in part.unparked)
-
-    def _put_aside(self, part: BatchPart, item: Input) -> None:
-        key = key_of(item)
-        if isinstance(item, Due) and self._is_parked(part, key):
-            return  # whether it is due is asked again when the key is taken up
-        if isinstance(item, Command) and not self.view.has_room_for(part):
-            self.bury(part.service, item.record, "PARKED_FULL", f"key {key.hex()} is parked, and too many inputs wait")
-            return
-        waiting = part.parked.setdefault(key, [])
-        before = self.view.parked[part.service.name].get(key, ())
-        n = (before[-1].n + 1 if before else 0) + len(waiting)
-        waiting.append(ParkedInput(n, as_record(item, self.hosted.encode)))
-
-    def _announce(self, part: BatchPart, item: Input, body: Any, tenant: str | None = None) -> None:
-        """An event of the lane itself about a key."""
-        if part.service.writes is None:
-            return
-        key = key_of(item)
-        state = self.state(part, key)
-        step = Step({})
-        try:
-            emit(self, step, part, item, Event(body, key=key, tenant=tenant))
-        except Exception as error:  # noqa: BLE001 - an evolve that raises must not keep its key from being parked
-            self.alarms.append(("EVOLVE_FAILED", f"{part.service.name}: {type(error).__name__}: {error}"))
-            step.states = {key: state}
-        self._keep(part, step)
-
     # -- one decision
 
     def _one(self, part: BatchPart, item: Input) -> None:
         service, key = part.service, key_of(item)
-        if self._is_parked(part, key):
-            self._put_aside(part, item)
+        if parking.is_parked(self, part, key):
+            parking.put_aside(self, part, item)
             return
         if (service.name, key) in self.view.broken:
-            self.park(service, item, "DECIDE_ENDLESS", "deciders answer each other without end")
+            parking.park(self, service, item, "DECIDE_ENDLESS", "deciders answer each other without end")
             return
         self._deciding = key
         try:
@@ -218,25 +143,26 @@ class LaneBatch:
         except CitedNeeded as need:
             self._missing_cited.update(dict.fromkeys(need.citations))
         except Exception as error:  # noqa: BLE001 - a bug in a decider must stop its own key only
-            self.park(service, item, "DECIDE_FAILED", f"{type(error).__name__}: {error}")
+            parking.park(self, service, item, "DECIDE_FAILED", f"{type(error).__name__}: {error}")
         else:
             if step is not None:
-                self._keep(part, step)
+                self.keep(part, step)
             if isinstance(item, Recover):
                 self.recovered.add(key)
 
     def _fold(self, part: BatchPart, fact: Fact) -> None:
         """A projection: nothing follows from its state."""
         key = fact.envelope.intent_id
-        if self._is_parked(part, key):
-            self._put_aside(part, fact)
+        if parking.is_parked(self, part, key):
+            parking.put_aside(self, part, fact)
             return
         try:
             part.states[key] = part.service.evolve(self.state(part, key), fact)
         except Exception as error:  # noqa: BLE001 - as above
-            self.park(part.service, fact, "EVOLVE_FAILED", f"{type(error).__name__}: {error}")
+            parking.park(self, part.service, fact, "EVOLVE_FAILED", f"{type(error).__name__}: {error}")
 
-    def _keep(self, part: BatchPart, step: Step) -> None:
+    def keep(self, part: BatchPart, step: Step) -> None:
+        """Take over what one decision has made."""
         part.states |= step.states
         part.waits |= step.waits
         for target, effect in step.effects.items():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from libs.contracts.events import Actor, ActorKind, Envelope
 from libs.ledger.chain import derived_id, event_hash
 from libs.ledger.errors import EventTooLarge
-from libs.ledger.parking import as_record
+from libs.ledger.parked import as_record
 from libs.ledger.pieces import BatchPart, Step
 from libs.ledger.protocol import OutRecord
 from libs.ledger.service import Dead, Event, Fact, Forward, Input, Service, cause_of, key_of

@@ -11,10 +11,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import CorruptRecordException, KafkaError, OffsetOutOfRangeError
 
-from libs.ledger.batch import Hosted
 from libs.ledger.chain import event_hash
 from libs.ledger.codec import CodecError, frame
 from libs.ledger.fitness import TopicUnfit, check_partitions, limit, remedy
+from libs.ledger.hosted import Hosted
 from libs.ledger.protocol import Check, Checked, FetchFailed, Follow, OutRecord, Records, TailRecord
 from libs.ledger.records import from_log
 from libs.ledger.rights import unwritable

@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Any
 
 from libs.contracts.events import ActorKind, DeadLetter, LateResult, Principal, Unpark
-from libs.ledger.batch import derived_id
+from libs.ledger.chain import derived_id
 from libs.ledger.codec import CATALOGUE, CodecError
 from libs.ledger.service import Fact, Record, Result
 from libs.runtime.batches import flaw_of

@@ -11,9 +11,9 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from libs.ledger.batch import Hosted
 from libs.ledger.columns import commit_arguments, commit_statement, lane_row, work_row
 from libs.ledger.database import Line, Unknown
+from libs.ledger.hosted import Hosted
 from libs.ledger.protocol import (
     Claim,
     Claimed,

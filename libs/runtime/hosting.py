@@ -16,9 +16,9 @@ from typing import Any
 from pydantic import Field
 
 from libs.governance.control import EMPTY, ControlView, stop_code
-from libs.ledger.batch import Hosted
 from libs.ledger.codec import CATALOGUE
 from libs.ledger.database import CONNECT_ERRORS, migrate
+from libs.ledger.hosted import Hosted
 from libs.ledger.outside import LookUp, Outside
 from libs.ledger.outside import Tools as EffectTools
 from libs.ledger.producing import Appender
