@@ -50,7 +50,7 @@ class Bench:
 
     def start(self) -> BenchProcess:
         """One more process."""
-        process = self.world.start(self.group)
+        process = self.world.supervisor.start(self.group)
         assert isinstance(process, BenchProcess)
         return process
 

@@ -48,9 +48,9 @@ def _check_replay(world: World, service: Service) -> None:
 
 def _check_certainty(world: World, key: bytes) -> None:
     """No false certainty (guarantees.md invariant 5)."""
-    happened, calls = world.happened.get(key, set()), world.tool.calls.get(key, [])
+    happened, calls = world.history.happened.get(key, set()), world.tool.calls.get(key, [])
     place = key.hex()[:6]
-    if happened & NOT_SENT and calls and world.classes.get(key) == "OPAQUE":
+    if happened & NOT_SENT and calls and world.history.classes.get(key) == "OPAQUE":
         raise Violated(f"{place} ended as not sent, but its tool was called")
     if "ExecutionSucceeded" in happened and not calls:
         raise Violated(f"{place} succeeded, but its tool was never called")

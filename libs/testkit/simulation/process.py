@@ -102,7 +102,7 @@ class Process:
         if self.worker.stopped and not self.paused:
             self.clock.note(f"{self.name} has left")
             self.alive = False
-            self.world.gone(self)
+            self.world.supervisor.gone(self)
             return
         self.clock.after(TICK_MS, self._tick)
 
@@ -123,9 +123,9 @@ class Process:
         try:
             actions = move()
         except Killed:
-            self.world.died(self)
+            self.world.supervisor.died(self)
             return
-        self.world.bounds(self)
+        self.world.invariants.bounds(self)
         self._perform(actions)
 
     def _perform(self, actions: Sequence[Action]) -> None:

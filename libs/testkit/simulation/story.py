@@ -73,9 +73,9 @@ class Story:
 
     def _prepare(self) -> None:
         world, rng = self.world, self.rng
-        for group in world.groups:
-            for _ in range(2 if world.shape == "colocated" or rng.random() < 0.4 else 1):
-                world.start(group)
+        for group in world.supervisor.groups:
+            for _ in range(2 if world.supervisor.shape == "colocated" or rng.random() < 0.4 else 1):
+                world.supervisor.start(group)
         burst = rng.choice((FAULTS_MS * 0.8, 300.0))  # spread out, or all at once
         for n in range(rng.randrange(3, 9)):
             self._one_intent(n, rng.random() * burst)
@@ -116,18 +116,18 @@ class Story:
 
     def _fault(self) -> None:
         world, rng = self.world, self.rng
-        alive = [p for p in world.processes if p.alive and not p.leaving]
+        alive = [p for p in world.supervisor.processes if p.alive and not p.leaving]
         victim = rng.choice(alive) if alive else None
         match rng.choice(FAULTS):
             case "kill" if victim is not None:
                 victim.kill()
-                world.restart(victim, rng.random() * 500)
+                world.supervisor.restart(victim, rng.random() * 500)
             case "pause" if victim is not None and not victim.paused:
                 victim.pause(rng.uniform(50, 2_000))
             case "leave" if victim is not None:
                 victim.leave()
             case "join":
-                world.start(rng.choice(world.groups))
+                world.supervisor.start(rng.choice(world.supervisor.groups))
             case "tail":
                 self._lose_tails()
             case "clock":
@@ -166,7 +166,7 @@ class Story:
         world.flip(frozenset())
         world.clock.after(200.0, self._tend)
         if self.rng.random() < 0.2:
-            world.reshape()
+            world.supervisor.reshape()
             for n in range(100, 103):
                 self._one_intent(n, self.rng.random() * 800)
 
@@ -178,14 +178,14 @@ class Story:
             for parked in schema.parked.values():
                 for key in parked:
                     world.tell(e.Unpark, key, service=name)
-        for key in list(world.doubts):
+        for key in list(world.history.doubts):
             self.in_doubt += 1
             self._resolve(key)
-        for key, digest in world.requests.items():
-            if not world.happened[key] & ENDINGS:
+        for key, digest in world.history.requests.items():
+            if not world.history.happened[key] & ENDINGS:
                 world.tell(e.ApprovalVote, key, principal=VOTER, vote=e.Vote.APPROVE, action_digest=digest)
         for key in world.submitted:
-            if "IntentAccepted" not in world.happened.get(key, ()) and self._is_dead(key):
+            if "IntentAccepted" not in world.history.happened.get(key, ()) and self._is_dead(key):
                 world.submit(self.wishes[key])
         world.clock.after(1_500.0, self._tend)
 
@@ -200,10 +200,10 @@ class Story:
         """What is not as it must be in the end: everything decided, published and read, all lanes owned."""
         world = self.world
         for key in world.submitted:
-            happened = world.happened.get(key, set())
-            refused = "IntentAccepted" not in happened and self.wishes[key].name in world.rejected
+            happened = world.history.happened.get(key, set())
+            refused = "IntentAccepted" not in happened and self.wishes[key].name in world.history.rejected
             if "OutcomeRecorded" not in happened and not refused:
-                return f"no outcome of {key.hex()[:6]}: {sorted(world.happened.get(key, ()))}"
+                return f"no outcome of {key.hex()[:6]}: {sorted(world.history.happened.get(key, ()))}"
         for name, schema in world.database.schemas.items():
             for lane, row in schema.rows.items():
                 if row.published.seq != row.out_seq:
@@ -212,7 +212,7 @@ class Story:
                     return f"{name}/{lane}: forwards wait"
                 if schema.parked.get(lane):
                     return f"{name}/{lane}: a key is parked"
-                if not any(p.alive and p.worker.token == row.token for p in world.processes):
+                if not any(p.alive and p.worker.token == row.token for p in world.supervisor.processes):
                     return f"{name}/{lane} has no owner"
         return self._unread()
 

@@ -52,7 +52,7 @@ class Tool:
         place = f"{effect.key.hex()[:6]}/{effect.attempt} by {process.name}"
         if effect.effect_class == "OPAQUE" and len(self.calls[effect.key]) > 1:
             raise Violated(f"an OPAQUE tool is called twice: {place}")
-        if (effect.key, effect.attempt) not in world.dispatched:
+        if (effect.key, effect.attempt) not in world.history.dispatched:
             raise Violated(f"a call without a dispatch on the ledger: {place}")
         if effect.stop_code:
             raise Violated(f"a call of what was cancelled: {place}")

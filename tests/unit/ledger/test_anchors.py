@@ -97,7 +97,7 @@ def test_a_lane_whose_input_was_made_again_halts_until_an_operator_clears_it() -
     bench = Bench().open()
     bench.order(1)
     bench.until(lambda: bench.names("outcome")).run(400)
-    bench.world.strict = False
+    bench.world.invariants.strict = False
     bench.world.log.partitions.pop(("intents", 0))
     bench.order(7)
     bench.worker.claim(bench.lane)
@@ -134,7 +134,10 @@ def test_one_mends_ones_own_tail_though_anothers_is_away() -> None:
         bench.world.lose_tail(f"ledger.{name}", 0, 2)
     bench.until(lambda: all(len(bench.log(f"ledger.{name}")) >= n for name, n in whole.items()), 10_000)
     bench.until(
-        lambda: all(p.worker.lanes[0].phase == "OPEN" and not p.worker.lanes[0].mending for p in bench.world.processes)
+        lambda: all(
+            p.worker.lanes[0].phase == "OPEN" and not p.worker.lanes[0].mending
+            for p in bench.world.supervisor.processes
+        )
     )
     bench.order(5)
     bench.until(lambda: len(bench.names("outcome")) == 3)

@@ -429,7 +429,7 @@ def test_a_dispatch_that_was_never_published_is_published_before_it_is_called() 
     successor(bench).until(lambda: bench.seen(Call))
     kinds = [type(a) for a in bench.process.seen if isinstance(a, Publish | Call)]
     assert kinds == [Publish, Publish, Publish, Call]
-    assert (key, 1) in bench.world.dispatched
+    assert (key, 1) in bench.world.history.dispatched
 
 
 @pytest.mark.rule(19)

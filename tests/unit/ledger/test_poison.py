@@ -47,7 +47,7 @@ def test_an_input_that_kills_costs_three_deaths_and_stops_only_its_own_key(servi
 
     bench.until(lambda: len(bench.names("outcome")) >= 4, 20_000)
     bench.until(lambda: where() or any(key in record.value for record in bench.log("dead.intake")), 20_000)
-    assert sum(bench.world.deaths.values()) <= 3
+    assert sum(bench.world.supervisor.deaths.values()) <= 3
     bench.world.poison.kills.clear()
     for name in where():
         bench.world.tell(e.Unpark, key, service=name)

@@ -246,8 +246,8 @@ def test_an_event_that_no_topic_takes_parks_its_key_and_is_not_committed() -> No
 @pytest.mark.rule(15)
 def test_without_a_known_limit_nothing_is_decided() -> None:
     bench = Bench()
-    taken = bench.world.limits
-    bench.world.limits = lambda hosted: {t: n for t, n in taken(hosted).items() if t != "ledger.budget"}  # type: ignore[method-assign]
+    taken = bench.process.shell.broker.limits
+    bench.process.shell.broker.limits = lambda hosted: {t: n for t, n in taken(hosted).items() if t != "ledger.budget"}  # type: ignore[method-assign]
     bench.order(1)
     bench.until(lambda: "CHECK_FAILED" in bench.alarms()).run(300)
     assert bench.seen(Load) == []

@@ -115,13 +115,13 @@ def test_a_gap_raises_an_alarm_and_is_read_over_until_the_missing_one_comes() ->
     for n in range(3):
         bench.order(n)
     bench.until(lambda: len(bench.names("outcome")) == 3).run(300)
-    bench.world.strict = False
+    bench.world.invariants.strict = False
     partition = bench.world.log.partition("ledger.budget", 0)
     values = [(r.key or b"", r.value) for r in partition.records]
     bench.world.lose_tail("ledger.budget", 0, len(values) - 1)
     bench.lane.parts["outcome"].cursors["ledger.budget"] = applied(Cursor(), 0, 1, partition.heads[0].hash)
     bench.lane.fetch_next["ledger.budget"] = 1
-    bench.process.shell.follows[("ledger.budget", 0)] = (bench.lane.claim, 1)
+    bench.process.shell.broker.follows[("ledger.budget", 0)] = (bench.lane.claim, 1)
     bench.world.log.append("ledger.budget", 0, [values[2]])
     bench.run(50)
     assert bench.alarms() == ["GAP"]
@@ -148,7 +148,7 @@ def test_other_bytes_under_the_next_number_halt_the_lane() -> None:
     bench.until(lambda: bench.names("outcome")).run(300)
     cursor = bench.lane.parts["outcome"].cursors["ledger.budget"]
     bench.lane.parts["outcome"].cursors["ledger.budget"] = Cursor(cursor.last_seq, H[5], cursor.anchor)
-    bench.world.strict = False
+    bench.world.invariants.strict = False
     bench.order(2)
     bench.until(lambda: "HALTED" in bench.alarms())
     assert "prev_hash" in bench.row("outcome").halted
@@ -157,7 +157,7 @@ def test_other_bytes_under_the_next_number_halt_the_lane() -> None:
 @pytest.mark.rule(8)
 def test_a_record_that_is_no_event_halts_a_chained_lane() -> None:
     bench = separate("outcome")
-    bench.world.strict = False
+    bench.world.invariants.strict = False
     lane = bench.lane
     bench.answer(Records("ledger.budget", 0, lane.claim, (Record("ledger.budget", 0, 0, 0, b"", b"\xff nonsense"),)))
     bench.until(lambda: "HALTED" in bench.alarms())
@@ -180,9 +180,9 @@ def test_what_a_reader_has_not_read_yet_is_read_from_the_log_before_anything_new
         type(behind.rows[0].published)(),
     )
     world.log.partitions.pop(("ledger.outcome", 0))
-    for process in world.processes:
+    for process in world.supervisor.processes:
         process.kill()
-    world.shape = "colocated"
+    world.supervisor.shape = "colocated"
     bench.group = (INTAKE, BUDGET, EXECUTION, OUTCOME)
     bench.order(9)
     process = bench.start()

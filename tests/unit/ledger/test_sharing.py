@@ -84,7 +84,7 @@ def test_a_worker_that_leaves_is_taken_off_the_list_so_that_others_take_its_lane
     bench = Bench(lanes=2).open()
     other = bench.start()
     bench.until(lambda: owners(bench).count(other.worker.token) == 1)
-    bench.world.switching = True  # nobody is started in its place
+    bench.world.supervisor.switching = True  # nobody is started in its place
     other.leave()
     left = bench.world.clock.now_ms
     bench.until(lambda: owners(bench) == [bench.worker.token] * 2)

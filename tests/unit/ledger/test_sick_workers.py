@@ -76,7 +76,10 @@ def open_part(bench: Bench, lanes: Sequence[int], for_ms: int) -> float:
     for _ in range(for_ms // step_ms):
         bench.run(step_ms)
         found += sum(
-            number in served(p) for number in lanes for p in bench.world.processes if isinstance(p, BenchProcess)
+            number in served(p)
+            for number in lanes
+            for p in bench.world.supervisor.processes
+            if isinstance(p, BenchProcess)
         )
     return found / (for_ms // step_ms * len(lanes))
 
@@ -146,7 +149,7 @@ def test_a_lane_that_nobody_takes_whose_share_it_is_stays_where_it_is_served(mon
 
 def test_another_worker_gets_its_share_of_what_nobody_had_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     bench, gone, other = two_workers()
-    bench.world.switching = True  # nobody is started in its place
+    bench.world.supervisor.switching = True  # nobody is started in its place
     gone.kill()
     bench.until(lambda: len(served(other)) == LANES)
     new = bench.start()

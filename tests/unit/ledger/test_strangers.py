@@ -136,7 +136,7 @@ def test_taking_keys_of_a_full_lane_up_in_vain_parks_them_again() -> None:
     key = bench.order(1)
     bench.world.poison.raises[("intake", key)] = True
     bench.until(lambda: "KeyParked" in bench.names("intake")).run(50)
-    bench.world._caused.clear()  # the same submission parks its key again
+    bench.world.invariants.caused.clear()  # the same submission parks its key again
     bench.world.tell(e.Unpark, key, service="intake")
     bench.until(lambda: bench.names("intake").count("KeyParked") == 2)
     assert not bench.log("dead.intake")
@@ -157,7 +157,7 @@ def test_a_topic_whose_records_are_large_is_paused_by_their_bytes() -> None:
 @pytest.mark.rule(8)
 def test_what_cannot_be_read_on_a_ledger_halts_the_lane() -> None:
     bench = Bench().open()
-    bench.world.strict = False
+    bench.world.invariants.strict = False
     reader = next(s for s in bench.worker.hosted.services if s.reads)
     topic = reader.reads[0]
     bench.lane.queue.extend(topic, [Record(topic, 0, 0, 0, None, b"", flaw="offsets 0 to 4: no gzip")])
