@@ -8,7 +8,7 @@ from libs.ledger.lane import Phase
 from libs.ledger.protocol import Call, Claim, Commit, Finished, LaneSeen, Publish, Release, Survey, Surveyed
 from libs.ledger.service import Result
 from libs.testkit.simulation.bench import Bench
-from tests.unit.ledger.test_gate import answered, calling
+from tests.unit.ledger.given import answered, calling
 
 
 def owners(bench: Bench) -> list[bytes]:
