@@ -6,13 +6,18 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+import pytest
+
 from libs.contracts import events
 from libs.contracts.events import ActorKind, Cause, Envelope, Principal
 from libs.governance.control import EMPTY
 from libs.governance.digests import read_object
 from libs.ledger.codec import encode_message
 from libs.ledger.service import Command, Dead, Event, Fact, Record, World
+from services.control.checks import ChangeRefused
 from services.control.decider import ControlState
+from services.control.reading import check
 from services.control.service import SERVICE
 
 OLGA = Principal("acme", "olga", ActorKind.HUMAN, (), ("platform",))
@@ -128,3 +133,19 @@ class Control:
             bodies.append(decision.body)
         self.states[command.key] = state
         return bodies
+
+
+replace = msgspec.structs.replace
+Kind = events.SwitchKind
+
+
+def refusal(change: Any) -> str:
+    with pytest.raises(ChangeRefused) as caught:
+        check(change)
+    assert caught.value.reason
+    code: str = caught.value.code
+    return code
+
+
+def switch(kind: events.SwitchKind, name: str) -> events.FlipSwitch:
+    return events.FlipSwitch(**head(), kind=kind, id=name, stopped=True)

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
-from typing import Any
-
 import msgspec
 import pytest
-from prometheus_client import CollectorRegistry
 
 from libs.contracts.events import (
     ActorKind,
@@ -21,17 +16,9 @@ from libs.contracts.events import (
     Vote,
 )
 from libs.contracts.proto.deedbook.status.v1 import status_pb2 as pb
-from libs.governance.identity import intent_id
 from libs.ledger.partition import lane_of
-from libs.runtime.clock import wall_micros
 from libs.runtime.requests import show_id
-from libs.runtime.rpc import AccountDenied, Away, BadRequest, NotFound, Overloaded, enter
-from libs.runtime.settings import load
-from libs.runtime.telemetry import Metrics
-from services.status.handler import StatusHandler
-from services.status.ports import Listed, Place
-from services.status.settings import StatusSettings
-from services.status.timeline import Entry
+from libs.runtime.rpc import BadRequest, NotFound, enter
 from services.status.view import (
     ApprovalView,
     Ballot,
@@ -46,73 +33,9 @@ from services.status.view import (
     TryStatus,
 )
 from tests.unit.gateway.fakes import AGENT
+from tests.unit.gateway.views import NOW, ONE, PENDING, FakeStore, changed, handler
 
 pytestmark = [pytest.mark.requirement("G4"), pytest.mark.requirement("G5"), pytest.mark.requirement("T11")]
-
-ONE = intent_id("acme", "one")
-NOW = wall_micros()
-PENDING = IntentView(
-    tenant="acme",
-    account="a1",
-    tool="git/git_log",
-    requester="agent-1",
-    standing=Standing((10, 0, 0), State.PENDING),
-    accepted_at=NOW,
-    updated_at=NOW,
-    expires_at=NOW + 86_400_000_000,
-    version=1,
-    stages=(("accepted", NOW),),
-    positions=(("ledger.intake", 7),),
-    entries=(Entry(NOW, "ledger.intake", 7, bytes(16), "IntentAccepted", "agent-1", "acme", "", "", 3),),
-)
-
-
-class FakeStore:
-    """Views in memory; `put` wakes watchers."""
-
-    def __init__(self, **views: IntentView) -> None:
-        self.views = {intent_id("acme", name): view for name, view in views.items()}
-        self.moved = asyncio.Event()
-        self.asked: list[Any] = []
-
-    def put(self, key: bytes, view: IntentView) -> None:
-        self.views[key] = view
-        self.moved.set()
-
-    async def get(self, intent_id: bytes) -> IntentView | None:
-        return self.views.get(intent_id)
-
-    async def page(self, tenant: str, accounts: Sequence[str], limit: int, after: Place | None) -> list[Listed]:
-        self.asked.append((tenant, tuple(accounts), limit, after))
-        found = [
-            Listed(Place(view.accepted_at, key), view)
-            for key, view in self.views.items()
-            if view.tenant == tenant and view.account in accounts
-        ]
-        found.sort(key=lambda one: (-one.place.at, one.place.key))
-        rest = [one for one in found if after is None or (-one.place.at, one.place.key) > (-after.at, after.key)]
-        return rest[:limit]
-
-    async def changed(self, intent_id: bytes, after_version: int, timeout_s: float) -> IntentView | None:
-        while (view := self.views[intent_id]).version <= after_version:
-            self.moved.clear()
-            try:
-                await asyncio.wait_for(self.moved.wait(), timeout_s)
-            except TimeoutError:
-                return None
-        return view
-
-
-def handler(store: FakeStore, **given: Any) -> StatusHandler:
-    return StatusHandler(store, load(StatusSettings, **given), Metrics(CollectorRegistry()), 8)
-
-
-def changed(view: IntentView, **fields: Any) -> IntentView:
-    return msgspec.structs.replace(view, version=view.version + 1, **fields)
-
-
-def ended(view: IntentView, state: State = State.SUCCEEDED) -> IntentView:
-    return changed(view, standing=Standing((90, 0, 0), state), ended_at=NOW + 5)
 
 
 async def get(store: FakeStore, key: bytes = ONE) -> pb.Intent:
@@ -242,124 +165,3 @@ async def test_an_id_that_is_none_is_refused(wrong: str) -> None:
     enter(AGENT)
     with pytest.raises(BadRequest):
         await handler(FakeStore()).Get(pb.GetRequest(intent_id=wrong), None)
-
-
-async def test_a_foreign_account_is_denied_and_an_own_one_listed() -> None:
-    enter(AGENT)
-    store = FakeStore(one=PENDING, two=msgspec.structs.replace(PENDING, account="a2"))
-    with pytest.raises(AccountDenied):
-        await handler(store).List(pb.ListRequest(account="a9"), None)
-    assert store.asked == []
-    page = await handler(store).List(pb.ListRequest(account="a2"), None)
-    assert [one.intent_id for one in page.intents] == [show_id(intent_id("acme", "two"))]
-    assert store.asked[-1][:3] == ("acme", ("a2",), 51)
-
-
-async def test_a_list_holds_the_tokens_accounts_and_intents_without_one() -> None:
-    enter(AGENT)
-    views = {f"n{n}": msgspec.structs.replace(PENDING, account=account) for n, account in enumerate(("", "a1", "a9"))}
-    page = await handler(FakeStore(**views)).List(pb.ListRequest(), None)
-    assert sorted(one.account for one in page.intents) == ["", "a1"]
-    assert not any(one.timeline for one in page.intents)
-
-
-async def test_pages_follow_each_other_without_gap_or_repeat() -> None:
-    enter(AGENT)
-    store = FakeStore(**{f"n{n}": msgspec.structs.replace(PENDING, accepted_at=NOW + n // 3) for n in range(25)})
-    token, ids, times = "", [], []
-    while True:
-        page = await handler(store).List(pb.ListRequest(page_size=10, page_token=token), None)
-        ids += [one.intent_id for one in page.intents]
-        times += [one.create_time.ToMicroseconds() for one in page.intents]
-        token = page.next_page_token
-        if not token:
-            break
-    assert len(ids) == len(set(ids)) == 25
-    assert times == sorted(times, reverse=True)
-
-
-@pytest.mark.parametrize(
-    "wrong", [{"page_size": 0}, {"page_size": 101}, {"page_token": "x"}, {"page_token": "MS4yMg=="}]
-)
-async def test_a_wrong_page_is_refused(wrong: dict[str, Any]) -> None:
-    enter(AGENT)
-    with pytest.raises(BadRequest):
-        await handler(FakeStore()).List(pb.ListRequest(**wrong), None)
-
-
-async def watched(stream: Any) -> pb.Intent:
-    answer: pb.WatchResponse = await asyncio.wait_for(anext(stream), 5)
-    return answer.intent
-
-
-async def test_a_watch_shows_each_version_and_ends_with_the_intent() -> None:
-    enter(AGENT)
-    store = FakeStore(one=PENDING)
-    stream = handler(store).Watch(pb.WatchRequest(intent_id=show_id(ONE)), None)
-    assert (await watched(stream)).version == 1
-    store.put(ONE, running := changed(PENDING, standing=Standing((50, 1, 1), State.RUNNING)))
-    assert (await watched(stream)).state == pb.STATE_RUNNING
-    store.put(ONE, ended(running))
-    assert (await watched(stream)).state == pb.STATE_SUCCEEDED
-    with pytest.raises(StopAsyncIteration):
-        await watched(stream)
-
-
-async def test_a_watch_goes_on_where_another_one_ended() -> None:
-    enter(AGENT)
-    store = FakeStore(one=PENDING)
-    stream = handler(store).Watch(pb.WatchRequest(intent_id=show_id(ONE), after_version=1), None)
-    coming = asyncio.ensure_future(watched(stream))
-    await asyncio.sleep(0)
-    assert not coming.done()
-    store.put(ONE, ended(PENDING))
-    assert (await coming).version == 2
-    again = handler(store).Watch(pb.WatchRequest(intent_id=show_id(ONE), after_version=2), None)
-    with pytest.raises(StopAsyncIteration):
-        await watched(again)
-
-
-async def test_a_watch_has_a_longest_time_since_tokens_have() -> None:
-    enter(AGENT)
-    stream = handler(FakeStore(one=PENDING), watch_max_s=1).Watch(pb.WatchRequest(intent_id=show_id(ONE)), None)
-    await watched(stream)
-    with pytest.raises(Away) as error:
-        await watched(stream)
-    assert error.value.code == "WATCH_AGAIN"
-
-
-async def test_watches_are_counted_and_bounded() -> None:
-    enter(AGENT)
-    front = handler(FakeStore(one=PENDING), watches_max=1)
-    first: Any = front.Watch(pb.WatchRequest(intent_id=show_id(ONE)), None)
-    await watched(first)
-    with pytest.raises(Overloaded):
-        await watched(front.Watch(pb.WatchRequest(intent_id=show_id(ONE)), None))
-    await first.aclose()
-    second: Any = front.Watch(pb.WatchRequest(intent_id=show_id(ONE)), None)
-    assert (await watched(second)).version == 1
-    await second.aclose()
-
-
-async def test_one_tenant_cannot_take_all_watches() -> None:
-    store = FakeStore(one=PENDING)
-    front = handler(store, watches_max=3, watches_tenant_max=2)
-    streams: list[Any] = []
-    for expected in (None, None, "WATCHES_OF_TENANT"):
-        enter(AGENT)
-        streams.append(front.Watch(pb.WatchRequest(intent_id=show_id(ONE)), None))
-        if expected is None:
-            await watched(streams[-1])
-            continue
-        with pytest.raises(Overloaded) as error:
-            await watched(streams[-1])
-        assert error.value.code == expected
-    enter(Principal("rival", "eve", ActorKind.HUMAN, (), ()))
-    with pytest.raises(NotFound):  # let in, and told the same as everybody
-        await watched(front.Watch(pb.WatchRequest(intent_id=show_id(ONE)), None))
-    for stream in streams:
-        await stream.aclose()
-    enter(AGENT)
-    again: Any = front.Watch(pb.WatchRequest(intent_id=show_id(ONE)), None)
-    assert (await watched(again)).version == 1
-    await again.aclose()

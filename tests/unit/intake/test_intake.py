@@ -4,26 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-import jwt
-import msgspec
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ed25519
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.contracts import events as e
-from libs.governance.control import ControlView
-from libs.governance.identity import intent_id, submission_id
-from libs.governance.tokens import Issuer, KeySet, TokenVerifier
+from libs.governance.identity import submission_id
 from libs.ledger.codec import decode_message, encode_message
 from libs.ledger.partition import lane_of
-from libs.ledger.service import IN_TRANSACTION, NotYet, Record
-from libs.testkit.given import Desk
+from libs.ledger.service import IN_TRANSACTION, Record
 from libs.testkit.samples import (
     AGENT,
     HOUR,
     NOW,
-    SECOND,
     changed,
     control,
     intent,
@@ -32,51 +25,8 @@ from libs.testkit.samples import (
     tool,
     tool_entry,
 )
-from services.intake.decider import IntakeLimits, IntakeWorld
 from services.intake.refusals import REFUSALS
-from services.table import TABLE
-
-KEY = intent_id("acme", "key-1")
-PRIVATE = ed25519.Ed25519PrivateKey.from_private_bytes(b"k" * 32)
-ISSUER = "https://id.acme.test"
-KEYS = KeySet(1, {ISSUER: Issuer(ISSUER, "deedbook", "EdDSA", {"k1": PRIVATE.public_key()})})
-
-
-def bearer(at: int = NOW, **claims: Any) -> bytes:
-    second = at // SECOND
-    content: dict[str, Any] = {
-        "iss": ISSUER,
-        "aud": "deedbook",
-        "sub": "agent-1",
-        "tenant": "acme",
-        "accounts": ["main"],
-    }
-    content |= {"roles": ["agent"], "iat": second, "exp": second + 60} | claims
-    return b"Bearer " + jwt.encode(content, PRIVATE, "EdDSA", headers={"kid": "k1"}).encode()
-
-
-def desk(view: ControlView | None = None, lane: tuple[int, int] = (0, 1), **limits: Any) -> Desk:
-    world = IntakeWorld(KEYS, TokenVerifier(), IntakeLimits(**limits))
-    return Desk([TABLE["intake"]], view or standard_control(), {"intake": world}, lane=lane)
-
-
-def record(value: bytes | e.Intent, offset: int = 0, header: bytes | None = None, at: int = NOW) -> Record:
-    raw = value if isinstance(value, bytes) else encode_message(value)
-    headers = (("authorization", bearer() if header is None else header),)
-    return Record("intents", 0, offset, at, None, raw, headers)
-
-
-def rejected(at: Desk, code: str) -> e.SubmissionRejected:
-    """Exactly one rejection, under its own id, with a dead letter."""
-    assert at.names() == ["SubmissionRejected"]
-    fact = at.facts[0]
-    body: e.SubmissionRejected = fact.body
-    assert body.code == code
-    assert body.remedy
-    assert fact.envelope.intent_id == body.submission_id
-    assert [letter.code for _, letter in at.dead] == [code]
-    assert at.states == {}
-    return body
+from tests.unit.intake.given import KEY, bearer, desk, record, rejected
 
 
 @pytest.mark.requirement("A1")
@@ -181,45 +131,6 @@ def test_an_intent_with_something_wrong_is_refused(wrong: dict[str, Any], code: 
     at.arrive("intake", record(intent(**wrong)))
     body = rejected(at, code)
     assert body.idempotency_key == intent(**wrong).idempotency_key[:200]
-
-
-@pytest.mark.parametrize(
-    "header", [b"", b"Bearer x.y.z", bearer(aud="other"), bearer(tenant=""), bearer(at=NOW - HOUR), bearer(accounts=7)]
-)
-def test_a_token_that_is_not_believed_is_refused_alike(header: bytes) -> None:
-    at = desk()
-    at.arrive("intake", record(intent(), header=header))
-    body = rejected(at, "AUTH_INVALID")
-    assert body.reason == "the token is not accepted"
-    assert body.idempotency_key == ""
-    assert at.facts[0].envelope.tenant == ""
-
-
-@pytest.mark.requirement("A3")
-def test_a_token_under_a_new_key_waits_for_the_issuers_answer_and_not_longer() -> None:
-    answers = iter([True, True, False])
-    world = IntakeWorld(KeySet(2, {ISSUER: Issuer(ISSUER, "deedbook", "EdDSA", {})}), TokenVerifier())
-    world = msgspec.structs.replace(world, look_again=lambda: next(answers))
-    at = Desk([TABLE["intake"]], standard_control(), {"intake": world})
-    for _ in range(2):
-        with pytest.raises(NotYet):
-            at.arrive("intake", record(intent()))
-    assert at.facts == []
-    at.arrive("intake", record(intent()))
-    assert rejected(at, "AUTH_INVALID").reason == "the token is not accepted"
-
-
-def test_a_token_counts_at_the_time_of_arrival() -> None:
-    at = desk()
-    at.at(NOW + 600 * SECOND).arrive("intake", record(intent(), header=bearer(at=NOW)))
-    assert at.names() == ["IntentAccepted"]
-
-
-def test_an_arrival_from_the_future_is_refused() -> None:
-    at = desk()
-    later = NOW + 120 * SECOND
-    at.arrive("intake", record(intent(), header=bearer(at=later), at=later))
-    rejected(at, "CLOCK_SKEW")
 
 
 def test_a_literal_secret_never_reaches_the_ledger() -> None:
@@ -328,9 +239,3 @@ def test_an_intent_in_a_transaction_is_refused_whether_or_not_it_will_be_committ
     assert "outside of a transaction" in rejected(at, "IN_TRANSACTION").remedy
     at.arrive("intake", good)
     assert at.names()[-1] == "IntentAccepted", "the same intent is no repeat: nothing was taken of it"
-
-
-def test_a_header_without_a_value_is_no_token() -> None:
-    at = desk()
-    at.arrive("intake", record(intent(), header=b""))
-    rejected(at, "AUTH_INVALID")

@@ -1,4 +1,4 @@
-"""Rules 12 to 15 and 23: what leaves the process after a commit, how, and how often it is tried."""
+"""Rules 12 to 15: what leaves the process after a commit, how, and how often it is tried."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from libs.ledger.protocol import (
     Load,
     Publish,
     PublishFailed,
-    PublishSide,
     Release,
-    SidesAcked,
 )
 from libs.testkit.simulation.bench import Bench
 from libs.testkit.simulation.deciders import BUDGET, INTAKE
@@ -251,54 +249,3 @@ def test_without_a_known_limit_nothing_is_decided() -> None:
     bench.order(1)
     bench.until(lambda: "CHECK_FAILED" in bench.alarms()).run(300)
     assert bench.seen(Load) == []
-
-
-@pytest.mark.rule(23)
-def test_a_misplaced_submission_goes_through_an_outbox_of_its_own_at_least_once() -> None:
-    bench = Bench(lanes=2).open().hold(PublishSide)
-    key = bench.order(1, lane=1, partition=0)
-    side = bench.held(PublishSide)
-    (record,) = side.records
-    assert (record.topic, record.partition, record.key) == ("intake.home", 1, key)
-    assert bench.world.database.schemas["intake"].sides[0] == {record.id: record}
-    bench.order(3, lane=0)
-    bench.until(lambda: bench.names("outcome"))  # the lane goes on meanwhile
-    bench.hold()
-    bench.answer(SidesAcked(0, side.claim, "intake", [], "no ack in time"))
-    bench.until(lambda: bench.state("outcome", key) and bench.state("outcome", key).status)
-    bench.until(lambda: bench.world.database.schemas["intake"].sides[0] == {})
-    assert bench.names("intake", 1) == ["IntentAccepted"]
-
-
-@pytest.mark.rule(23)
-def test_forwards_that_are_not_on_the_log_are_bounded() -> None:
-    bench = Bench(lanes=2).open().hold(PublishSide)
-    most = bench.worker.limits.sides_max
-    for n in range(20):
-        bench.order(n, lane=1, partition=0)
-        bench.run(20)
-    bench.run(500)
-    assert most <= len(bench.lane.parts["intake"].sides) < most + bench.worker.limits.batch_max
-    assert len([a for a in bench.process.held if isinstance(a, PublishSide)]) == 1
-
-
-@pytest.mark.rule(23)
-def test_a_forward_survives_its_worker() -> None:
-    bench = Bench(lanes=2).open().hold(PublishSide)
-    key = bench.order(1, lane=1, partition=0)
-    bench.held(PublishSide)
-    bench.process.kill()
-    bench.process = bench.start()
-    bench.until(lambda: bench.state("outcome", key) and bench.state("outcome", key).status, 10_000)
-
-
-@pytest.mark.rule(23)
-def test_rows_of_forwards_are_deleted_only_by_a_commit() -> None:
-    bench = Bench(lanes=2).open()
-    bench.order(1, lane=1, partition=0)
-    bench.until(lambda: bench.lane.parts["intake"].sides_done)
-    done = list(bench.lane.parts["intake"].sides_done)
-    bench.world.flip(frozenset({"OPAQUE"}))  # a round that commits nothing
-    bench.run(50)
-    assert bench.lane.parts["intake"].sides_done == done
-    bench.until(lambda: bench.world.database.schemas["intake"].sides[0] == {})

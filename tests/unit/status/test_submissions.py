@@ -17,7 +17,7 @@ from services.status.handler import StatusHandler
 from services.status.settings import StatusSettings
 from services.status.view import INITIAL, IntentView, index
 from tests.unit.gateway.fakes import AGENT
-from tests.unit.gateway.test_status import FakeStore
+from tests.unit.gateway.views import FakeStore
 from tests.unit.status.given import ACCEPTED, HASH, KEY, Ledger, fold, running
 
 pytestmark = [pytest.mark.requirement("A6"), pytest.mark.requirement("G4")]
