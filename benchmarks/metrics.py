@@ -13,8 +13,6 @@ TIMEOUT_S = 5.0
 WANTED = {
     "commit_seconds": "commit of a batch",
     "publish_seconds": "publish to ack, per topic and lane",
-    "decide_seconds": "deciding a batch",
-    "batch_records": "inputs in a batch",
     "tool_execution_duration_seconds": "a call of the tool",
 }
 

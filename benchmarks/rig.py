@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -73,7 +72,6 @@ class Rig:
     bad: int = 0  # submissions beside the runs that must be rejected
     status_s: float | None = None  # how long after the last outcome the projection had it all
     proof: Proof | None = None
-    started_s: float = 0.0
 
     async def run(self, seconds: float, warm_s: float, rate: float = 0.0, **more: Any) -> Run:
         """Put a load on the system."""
@@ -159,7 +157,6 @@ class Rig:
 async def rig(setup: Setup, env: Mapping[str, str] | None = None) -> AsyncIterator[Rig]:
     """A fresh system, ready and seeded."""
     tell(f"{setup}: starting")
-    began = time.monotonic()
     with scratch(home() / "bench") as root:
         stack = Stack(root)
         ends = await asyncio.to_thread(stack.start)
@@ -170,7 +167,7 @@ async def rig(setup: Setup, env: Mapping[str, str] | None = None) -> AsyncIterat
                 await system.start()
                 await system.seed(_commands(setup.scopes))
                 tokens = tuple(system.token(f"agent-{n}") for n in range(AGENTS))
-                yield Rig(setup, stack, system, tokens, started_s=time.monotonic() - began)
+                yield Rig(setup, stack, system, tokens)
             finally:
                 system.kill_all()
         finally:

@@ -67,9 +67,8 @@ def describe_stages(section: Section, what: str, stages: Mapping[str, Spread], r
     for name, found in stages.items():
         section.add(f"{what}: {name}", found.p50, "ms", note=f"p95 {found.p95:,.1f}, p99 {found.p99:,.1f}")
     for name, (mean, count) in run.histograms.items():
-        unit, factor = ("", 1) if name == "batch_records" else ("ms", 1000)
         note = f"mean of {count / run.spent.seconds:,.0f}/s, from the workers' histograms"
-        section.add(f"{what}: {WANTED[name]}", mean * factor, unit, note=note)
+        section.add(f"{what}: {WANTED[name]}", mean * 1000, "ms", note=note)
 
 
 def _describe_usage(section: Section, one: Rig, run: Run) -> None:

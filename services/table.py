@@ -9,13 +9,16 @@ from libs.ledger.service import Service
 from services.approval import decider as approval
 from services.approval.state import ApprovalState
 from services.budget import decider as budget
-from services.control import service as control
+from services.control import decider as control
+from services.control import reading as changes
 from services.execution import decider as execution
 from services.execution.state import ExecutionState
 from services.intake import decider as intake
-from services.intake import reading
+from services.intake import reading as submissions
 from services.outcome import decider as outcome
-from services.status import service as status
+from services.status import facts as status
+from services.status import view
+from services.status.timeline import TOPICS
 from services.validation import decider as validation
 
 INTAKE, VALIDATION, APPROVAL = "ledger.intake", "ledger.validation", "ledger.approval"
@@ -31,7 +34,7 @@ TABLE: Final[Mapping[str, Service]] = {
         state_type=intake.IntakeState,
         decide=intake.decide,
         evolve=intake.evolve,
-        prepare=reading.prepare,
+        prepare=submissions.prepare,
     ),
     "validation": Service(
         name="validation",
@@ -96,8 +99,30 @@ TABLE: Final[Mapping[str, Service]] = {
         evolve=outcome.evolve,
         heeds=outcome.HEEDS,
     ),
-    "control": control.SERVICE,
-    "status": status.SERVICE,
+    "control": Service(
+        name="control",
+        writes="ledger.control",
+        reads=(),
+        commands=(changes.TOPIC,),
+        initial=control.INITIAL,
+        state_type=control.ControlState,
+        decide=control.decide,
+        evolve=control.evolve,
+        prepare=changes.prepare,
+        needs_control=False,
+    ),
+    "status": Service(  # a projection: it reads everything and writes nothing
+        name="status",
+        writes=None,
+        reads=TOPICS,
+        commands=(),
+        initial=view.INITIAL,
+        state_type=view.IntentView,
+        decide=status.decide,
+        evolve=status.evolve,
+        index=view.index,
+        needs_control=False,
+    ),
 }
 
 # The services that one kind of worker hosts together in the co-located shape, in their order.

@@ -7,8 +7,6 @@ CodecError
     Truncated       TRUNCATED       ends too early
     TrailingBytes   TRAILING_BYTES  goes on after its end
     BadValue        BAD_VALUE       a value outside of its type: enum index, UTF-8, length, number of items, range
-    TooDeep         TOO_DEEP        text inside a record (JSON) that nests too deeply; raised by who reads that text,
-                                    since records themselves cannot recurse
 """
 
 from __future__ import annotations
@@ -42,7 +40,3 @@ class TrailingBytes(CodecError):
 
 class BadValue(CodecError):
     code = "BAD_VALUE"
-
-
-class TooDeep(CodecError):
-    code = "TOO_DEEP"

@@ -50,7 +50,7 @@ class Row(msgspec.Struct, frozen=True):
     schema: Schema
 
 
-def topics_of(name: str, schema: Schema) -> tuple[str, ...]:
+def topics_of(schema: Schema) -> tuple[str, ...]:
     """Where a type may appear: by its folder; shared events on every ledger topic; () = only inside others."""
     if schema["type"] != "record":
         return ()
@@ -88,7 +88,7 @@ def rows(root: Path = ROOT) -> list[Row]:
 def unreleased(root: Path = ROOT) -> dict[str, Schema]:
     """Types whose present form is not their latest released version (texts do not count), in registered form."""
     schemas, latest = load(root), {row.name: row.schema for row in rows(root)}
-    fresh = {name: inline(name, schemas) for name, schema in schemas.items() if topics_of(name, schema)}
+    fresh = {name: inline(name, schemas) for name, schema in schemas.items() if topics_of(schema)}
     return {name: form for name, form in fresh.items() if bare(form) != bare(latest.get(name, {}))}
 
 
@@ -97,7 +97,7 @@ def release(root: Path = ROOT) -> list[str]:
     pinned, schemas, done = read(root), load(root), []
     next_id = max([FIRST_ID - 1, *(number for entry in pinned.values() for number in entry["ids"].values())]) + 1
     for name, form in unreleased(root).items():
-        entry = pinned.setdefault(name, {"topics": list(topics_of(name, schemas[name])), "ids": {}, "writes": 1})
+        entry = pinned.setdefault(name, {"topics": list(topics_of(schemas[name])), "ids": {}, "writes": 1})
         version = len(entry["ids"]) + 1
         entry["ids"][str(version)] = next_id
         path = released_path(root, name, version)

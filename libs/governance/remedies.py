@@ -32,7 +32,6 @@ SUBMITTING: Final[Mapping[str, str]] = {  # intake, and the front doors
     "TRAILING_BYTES": _FORMAT,
     "BAD_VALUE": _FORMAT,
     "CODEC": _FORMAT,
-    "TOO_DEEP": _ARGUMENTS,
     "IN_TRANSACTION": "Send it outside of a transaction: an intent that is on the log counts.",
     "UNREADABLE": "Send smaller batches, or do not compress: 8 MiB at most when unpacked.",
     "OVERSIZE": "Send less; large data belongs into a store, with its reference in the arguments.",

@@ -70,7 +70,7 @@ def _mend(topic: str, row: LaneRow, log: Sequence[TailRecord], kept: Mapping[int
         if seen is Seen.HALT:
             return OutputCheck(Verdict.HALT, reason=f"{topic}: the chain breaks at offset {record.offset}")
         if seen is Seen.APPLY and record.seq <= row.published.seq:
-            cursor, offset = applied(cursor, record.offset, record.seq, record.hash), record.offset
+            cursor, offset = applied(record.offset, record.seq, record.hash), record.offset
     missing = [seq for seq in range(cursor.last_seq + 1, row.published.seq + 1) if seq not in kept]
     if missing:
         text = f"{topic} lost its records from seq {missing[0]} on, and the outbox no longer keeps them"

@@ -94,7 +94,7 @@ class LaneBatch:
     def feed_fact(self, service: Service, offset: int, fact: Fact) -> None:
         """A chained record that the reader's rule says to apply."""
         part = self.parts[service.name]
-        part.cursors[fact.topic] = applied(part.cursors[fact.topic], offset, fact.envelope.seq, fact.hash)
+        part.cursors[fact.topic] = applied(offset, fact.envelope.seq, fact.hash)
         self.applied.add(fact.topic)
         if service.writes is None:
             self._fold(part, fact)

@@ -60,7 +60,7 @@ def look(cursor: Cursor, seq: int, prev_hash: bytes) -> Seen:
     return Seen.APPLY if prev_hash == cursor.last_hash else Seen.HALT
 
 
-def applied(cursor: Cursor, offset: int, seq: int, digest: bytes) -> Cursor:
+def applied(offset: int, seq: int, digest: bytes) -> Cursor:
     """The cursor after a chained record was applied. A dropped record never becomes the anchor (rule 7)."""
     return Cursor(seq, digest, Anchor(offset, seq, digest))
 

@@ -54,9 +54,7 @@ def put_aside(batch: LaneBatch, taken: Taken) -> None:
                     part.cursors[record.topic] = consumed(record.offset, record.value)
                     batch.bury(service, record, "KILLED_PROCESS", POISON)
             elif _fits(batch, service, record, fact):
-                part.cursors[fact.topic] = applied(
-                    part.cursors[fact.topic], record.offset, fact.envelope.seq, fact.hash
-                )
+                part.cursors[fact.topic] = applied(record.offset, fact.envelope.seq, fact.hash)
                 parking.park(batch, service, fact, "KILLED_PROCESS", POISON)
     batch.finish()
 

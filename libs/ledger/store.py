@@ -46,7 +46,6 @@ from libs.ledger.service import Record, ScopeRow
 from libs.ledger.statements import announce_statement, claim_statement, survey_statement
 
 FENCED, SCOPE_VERSION, CLAIM_REFUSED = "DB001", "DB002", "DB003"
-LOCK_NOT_AVAILABLE = "55P03"
 _out_records = msgspec.msgpack.Decoder(list[OutRecord])
 _record = msgspec.msgpack.Decoder(Record)
 

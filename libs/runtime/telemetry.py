@@ -29,30 +29,15 @@ class Metrics:
 
     def _flow(self) -> None:
         r = self.registry
-        self.deeds = Counter("deeds_total", "Deeds that ended, by outcome.", ["status"], registry=r)
         self.events = Counter("events_total", "Events put on the ledger.", ["topic"], registry=r)
-        self.stage_seconds = Histogram(
-            "stage_seconds", "Time between two stages of a deed.", ["stage"], buckets=SLOW, registry=r
-        )
-        self.validator_results = Counter(
-            "validator_results_total", "Verdicts of validators.", ["validator", "verdict"], registry=r
-        )
-        self.human_required = Counter(
-            "human_required_total", "Allowed intents by need of a human.", ["human"], registry=r
-        )
         self.permission_checks = Counter(
             "permission_checks_total", "Checks of identity and right.", ["result"], registry=r
         )
-        self.dead = Counter("dead_letters_total", "Records that went to dead.*.", ["service", "code"], registry=r)
 
     def _lane(self) -> None:
         r = self.registry
         self.lag = Gauge("lane_lag", "Records of our lanes that were not decided on yet.", registry=r)
         self.lane_owned = Gauge("lanes_owned", "Lanes that this process owns.", ["service"], registry=r)
-        self.batch_records = Histogram(
-            "batch_records", "Inputs per batch.", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000), registry=r
-        )
-        self.decide_seconds = Histogram("decide_seconds", "Time to decide one batch.", buckets=FAST, registry=r)
         self.commit_seconds = Histogram(
             "commit_seconds", "Time of the one commit of a batch.", buckets=FAST, registry=r
         )

@@ -58,7 +58,7 @@ def test_pinned_topics_are_those_of_the_folders() -> None:
     schemas = load()
     pinned = lock.read()
     assert {name: entry["topics"] for name, entry in pinned.items()} == {
-        name: list(lock.topics_of(name, schemas[name])) for name in pinned
+        name: list(lock.topics_of(schemas[name])) for name in pinned
     }
 
 

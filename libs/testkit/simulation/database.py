@@ -112,7 +112,7 @@ class Database:
             row.lease_until = self.clock.database_ms + self.lease_ms
         return found
 
-    def read_lane(self, hosted: Hosted, action: Claim, sent_boot_ms: int, rows: Mapping[str, LaneRow]) -> Claimed:
+    def read_lane(self, action: Claim, sent_boot_ms: int, rows: Mapping[str, LaneRow]) -> Claimed:
         """Rule 2: what belongs to the lane, read after the claim."""
         schemas = {name: self.schemas[name] for name in rows}
         return Claimed(

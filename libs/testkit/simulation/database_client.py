@@ -58,8 +58,8 @@ class DatabaseClient:
             if isinstance(rows, ClaimRefused):
                 self.process.take(rows)
             else:  # the lane is read in statements of their own, after the claim's answer
-                database, hosted = self.world.database, self.worker.hosted
-                self._read_lane(lambda: database.read_lane(hosted, action, sent, rows), action)
+                database = self.world.database
+                self._read_lane(lambda: database.read_lane(action, sent, rows), action)
 
         return read
 

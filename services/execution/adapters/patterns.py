@@ -4,7 +4,6 @@ ever and cannot be interrupted, and a lane that stands still loses its lease."""
 from __future__ import annotations
 
 import asyncio
-import re
 import sys
 
 import msgspec
@@ -89,11 +88,3 @@ class Patterns:
         line = bytes(self._answers[:end])
         del self._answers[: end + 1]
         return line
-
-
-def is_pattern(pattern: str) -> bool:
-    """May it be registered?"""
-    try:
-        return len(pattern) <= PATTERN_MAX and re.compile(pattern) is not None
-    except (re.error, RecursionError, OverflowError):
-        return False

@@ -10,7 +10,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from libs.ledger.anchors import Verdict
-from libs.ledger.chain import Cursor, applied, consumed
+from libs.ledger.chain import applied, consumed
 from libs.ledger.fitness import VALUE_OVERHEAD
 from libs.ledger.reading import Checker
 from libs.ledger.store import Store
@@ -149,7 +149,7 @@ async def test_an_input_is_read_on_where_the_anchor_still_is(looking: Looking) -
     records = chain(3)
     await looking.publish(looking.input, records)
     await looking.log.append(looking.commands, LANE, b"one", b"two")
-    looking.read_to(looking.input, applied(Cursor(), 2, 3, records[2].hash))
+    looking.read_to(looking.input, applied(2, 3, records[2].hash))
     looking.read_to(looking.commands, consumed(1, b"two"))
     for topic in (looking.input, looking.commands):
         found = await looking.input_verdict(topic)
@@ -161,7 +161,7 @@ async def test_other_bytes_at_the_anchor_halt_the_lane(looking: Looking) -> None
     records = chain(3)
     await looking.publish(looking.input, records)
     await looking.log.append(looking.commands, LANE, b"one", b"two")
-    looking.read_to(looking.input, applied(Cursor(), 2, 3, bytes(32)))
+    looking.read_to(looking.input, applied(2, 3, bytes(32)))
     looking.read_to(looking.commands, consumed(1, b"another"))
     for topic in (looking.input, looking.commands):
         assert (await looking.input_verdict(topic)).verdict is Verdict.HALT
@@ -171,7 +171,7 @@ async def test_other_bytes_at_the_anchor_halt_the_lane(looking: Looking) -> None
 async def test_an_input_whose_tail_is_away_waits_for_its_writer(looking: Looking) -> None:
     records = chain(3)
     await looking.publish(looking.input, records[:2])
-    looking.read_to(looking.input, applied(Cursor(), 2, 3, records[2].hash))
+    looking.read_to(looking.input, applied(2, 3, records[2].hash))
     assert (await looking.input_verdict(looking.input)).verdict is Verdict.WAIT
     await looking.publish(looking.input, records[1:])
     found = await looking.input_verdict(looking.input)

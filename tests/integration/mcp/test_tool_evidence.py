@@ -15,7 +15,7 @@ from libs.contracts.events import AnswerStatus, Transport
 from libs.testkit.tool_bench import Registered, effect, entry_of, tool_settings
 from services.execution.adapters.artifacts import ArtifactStore
 from services.execution.adapters.builtin import JOURNAL, SLEEP, BuiltinAdapter
-from services.execution.adapters.patterns import START_TIMEOUT_S, Patterns, is_pattern
+from services.execution.adapters.patterns import START_TIMEOUT_S, Patterns
 from services.execution.adapters.routing import build_adapters
 from services.execution.ports import NotReady
 
@@ -44,10 +44,8 @@ async def test_a_pattern_that_never_ends_is_stopped_and_the_next_one_works(patte
 
 
 @pytest.mark.parametrize("pattern", ["(", "a" * 1001, "(?P<x", "(" * 500])
-async def test_a_wrong_pattern_finds_nothing_and_may_not_be_registered(patterns: Patterns, pattern: str) -> None:
+async def test_a_wrong_pattern_finds_nothing(patterns: Patterns, pattern: str) -> None:
     assert await patterns.first(pattern, "a(") is None
-    assert not is_pattern(pattern)
-    assert is_pattern("ok")
 
 
 async def test_only_the_head_of_a_long_text_is_searched(patterns: Patterns) -> None:

@@ -33,7 +33,6 @@ class Books:
         self.rows = [ScopeRow(SCOPE, n) for n in range(stripes)]
         self.caps = Caps(hard, soft, 1)
         self.held: list[tuple[int, int]] = []
-        self.granted_since_cap = True
 
     @property
     def total(self) -> int:

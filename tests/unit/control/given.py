@@ -18,13 +18,14 @@ from libs.ledger.service import Command, Dead, Event, Fact, Record, World
 from services.control.checks import ChangeRefused
 from services.control.decider import ControlState
 from services.control.reading import check
-from services.control.service import SERVICE
+from services.table import TABLE
 
 OLGA = Principal("acme", "olga", ActorKind.HUMAN, (), ("platform",))
 OTTO = Principal("acme", "otto", ActorKind.HUMAN, (), ("operator",))
 ADAM = Principal("acme", "adam", ActorKind.HUMAN, (), ("admin",))
 AGENT = Principal("acme", "agent-1", ActorKind.MACHINE, ("a1",), ("writer", "worker"))
 WORKER = Principal("", "deedbook/execution", ActorKind.SYSTEM, (), ("worker",))
+CONTROL = TABLE["control"]
 WORLD = World(now_at=1_000, control=EMPTY, lane=0, lanes=1)
 POLICY = '{"version": 1, "tools": {"allow": ["git/*"]}}'
 POLICY_HASH = hashlib.sha256(read_object(POLICY).text.encode()).digest()
@@ -92,8 +93,8 @@ def record(value: bytes, offset: int = 0) -> Record:
 
 def command_of(change: Any, offset: int = 0) -> Command:
     """What `prepare` makes of a command on the log."""
-    assert SERVICE.prepare is not None
-    command = SERVICE.prepare(record(encode_message(change), offset), WORLD).command
+    assert CONTROL.prepare is not None
+    command = CONTROL.prepare(record(encode_message(change), offset), WORLD).command
     assert command is not None
     return command
 
@@ -120,16 +121,16 @@ class Control:
         return [body for change in changes for body in self.take(command_of(change))]
 
     def take(self, command: Command) -> list[Any]:
-        state = self.states.get(command.key, SERVICE.initial)
+        state = self.states.get(command.key, CONTROL.initial)
         bodies = []
-        for decision in SERVICE.decide(command, state, WORLD):
+        for decision in CONTROL.decide(command, state, WORLD):
             if isinstance(decision, Dead):
                 self.dead.append(decision)
                 continue
             assert isinstance(decision, Event)
             fact = fact_of(decision.body, command.key, len(self.facts) + 1, decision.tenant or "")
             self.facts.append(fact)
-            state = SERVICE.evolve(state, fact)
+            state = CONTROL.evolve(state, fact)
             bodies.append(decision.body)
         self.states[command.key] = state
         return bodies

@@ -15,10 +15,10 @@ from libs.governance.identity import submission_id
 from libs.ledger.codec import encode_message
 from libs.ledger.service import Dead
 from services.control.reading import check, key_of_change
-from services.control.service import SERVICE
 from tests.unit.control.given import (
     ADAM,
     AGENT,
+    CONTROL,
     OLGA,
     OTTO,
     POLICY,
@@ -146,8 +146,8 @@ def test_a_refused_command_is_recorded_under_its_own_id() -> None:
     ],
 )
 def test_bad_bytes_are_buried_and_refused_under_the_id_of_their_place(value: bytes, code: str) -> None:
-    assert SERVICE.prepare is not None
-    command = SERVICE.prepare(record(value, 41), WORLD).command
+    assert CONTROL.prepare is not None
+    command = CONTROL.prepare(record(value, 41), WORLD).command
     assert command is not None
     control, place = Control(), submission_id("control.commands", 0, 41)
     (body,) = control.take(command)
@@ -157,17 +157,17 @@ def test_bad_bytes_are_buried_and_refused_under_the_id_of_their_place(value: byt
 
 
 def test_a_change_in_a_transaction_is_buried() -> None:
-    assert SERVICE.prepare is not None
+    assert CONTROL.prepare is not None
     sound = record(encode_message(examples()["FlipSwitch"]))
-    command = SERVICE.prepare(replace(sound, flaw="written in a transaction"), WORLD).command
+    command = CONTROL.prepare(replace(sound, flaw="written in a transaction"), WORLD).command
     assert command is not None
     (body,) = Control().take(command)
     assert (body.code, body.reason) == ("UNREADABLE", "written in a transaction")
 
 
 def test_records_of_other_topics_are_not_for_control() -> None:
-    assert SERVICE.prepare is not None
-    assert SERVICE.prepare(replace(record(b""), topic="commands"), WORLD).command is None
+    assert CONTROL.prepare is not None
+    assert CONTROL.prepare(replace(record(b""), topic="commands"), WORLD).command is None
 
 
 def test_keys_never_change() -> None:
@@ -183,7 +183,7 @@ def test_keys_never_change() -> None:
 def test_damaged_records_never_stop_the_lane(name: str, more: bytes, place: int, byte: int) -> None:
     value = bytearray(encode_message(examples()[name]) + more)
     value[place % len(value)] = byte
-    assert SERVICE.prepare is not None
-    command = SERVICE.prepare(record(bytes(value)), WORLD).command
+    assert CONTROL.prepare is not None
+    command = CONTROL.prepare(record(bytes(value)), WORLD).command
     assert command is not None
-    assert len(SERVICE.decide(command, SERVICE.initial, WORLD)) in (1, 2)
+    assert len(CONTROL.decide(command, CONTROL.initial, WORLD)) in (1, 2)

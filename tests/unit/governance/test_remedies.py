@@ -20,7 +20,7 @@ SPEAKERS = (
     *ROOT.glob("services/**/*.py"),
     *ROOT.glob("libs/governance/*.py"),
     *(ROOT / "libs/runtime" / name for name in ("rpc.py", "outbound.py")),
-    *(ROOT / "libs/ledger" / name for name in ("batch.py", "feeding.py", "gate.py", "outside.py")),
+    *(ROOT / "libs/ledger" / name for name in ("batch.py", "feeding.py", "gate.py", "outside.py", "parking.py")),
 )
 CODE = re.compile(r"(?!DEED_)[A-Z][A-Z0-9]+(_[A-Z0-9]+)*")  # not the name of a setting
 # Words in capitals that are no codes: names of things, states and phases, keys of algorithms, alarms of the lane.

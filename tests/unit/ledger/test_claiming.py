@@ -106,7 +106,7 @@ def test_an_answer_to_an_earlier_claim_changes_nothing() -> None:
     first = bench.held(Claim)
     rows = bench.world.database.claim(bench.worker.hosted, bench.worker.token, "colocated", first)
     assert not isinstance(rows, ClaimRefused)
-    stale = bench.world.database.read_lane(bench.worker.hosted, first, 0, rows)
+    stale = bench.world.database.read_lane(first, 0, rows)
     bench.answer(ClaimRefused(0, first.claim, "UNKNOWN"))
     second = bench.held(Claim)
     assert isinstance(stale, Claimed)

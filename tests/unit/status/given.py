@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from libs.contracts import events as e
 from libs.ledger.codec import allowed_types
 from libs.ledger.service import Fact
-from services.status.service import SERVICE
 from services.status.timeline import TOPICS
 from services.status.view import IntentView
+from services.table import TABLE
 
+STATUS = TABLE["status"]
 KEY = bytes(15) + b"\x07"
 AGENT = e.Principal("acme", "agent-1", e.ActorKind.MACHINE, ("a1",), ())
 HASH = b"\xab" * 32
@@ -33,9 +34,9 @@ def fact_of(topic: str, seq: int, body: Any, at: int, tenant: str = "acme", acto
     return Fact(topic, envelope, body, bytes(32))
 
 
-def fold(facts: Iterable[Fact], view: IntentView = SERVICE.initial) -> IntentView:
+def fold(facts: Iterable[Fact], view: IntentView = STATUS.initial) -> IntentView:
     for fact in facts:
-        view = SERVICE.evolve(view, fact)
+        view = STATUS.evolve(view, fact)
     return view
 
 

@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from libs.contracts import events as e
 from libs.ledger.service import Fact
 from services.status.adapters.wire import show
-from services.status.service import SERVICE
 from services.status.timeline import FIRST_ENTRIES, LAST_ENTRIES, TOPICS
 from services.status.view import INITIAL, IntentView, State, error_category, index, is_overdue, waiting
-from tests.unit.status.given import ACCEPTED, KEY, Ledger, any_topics, fact_of, fold, mixed
+from tests.unit.status.given import ACCEPTED, KEY, STATUS, Ledger, any_topics, fact_of, fold, mixed
 
 ENDED = {state for state in State if state.value in {status.value for status in e.OutcomeStatus}}
 MANY = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -39,7 +38,7 @@ def test_any_interleaving_leads_to_the_same_view(topics: list[list[Fact]], rando
 def test_the_state_never_goes_back(topics: list[list[Fact]], random: Any) -> None:
     view, outcomes = INITIAL, 0
     for fact in mixed(topics, random):
-        after = SERVICE.evolve(view, fact)
+        after = STATUS.evolve(view, fact)
         assert after.standing.rank >= view.standing.rank
         assert after.version >= view.version
         outcomes += isinstance(fact.body, e.OutcomeRecorded | e.OutcomeAmended)
@@ -107,9 +106,9 @@ def test_other_topics_and_refused_commands_leave_no_trace() -> None:
 
 
 def test_it_reads_every_ledger_topic_and_writes_none() -> None:
-    assert SERVICE.writes is None
-    assert SERVICE.reads == TOPICS
-    assert SERVICE.decide(fact_of("ledger.intake", 1, ACCEPTED, 1_000), INITIAL, None) == []  # type: ignore[arg-type]
+    assert STATUS.writes is None
+    assert STATUS.reads == TOPICS
+    assert STATUS.decide(fact_of("ledger.intake", 1, ACCEPTED, 1_000), INITIAL, None) == []  # type: ignore[arg-type]
 
 
 @pytest.mark.requirement("G4")
