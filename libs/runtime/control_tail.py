@@ -64,7 +64,7 @@ def read(tail: Tail, offset: int, value: bytes) -> Tail:
     envelope = fact.envelope
     match look(tail.cursor, envelope.seq, envelope.prev_hash):
         case Seen.APPLY:
-            tail = replace(tail, cursor=applied(tail.cursor, offset, envelope.seq, fact.hash))
+            tail = replace(tail, cursor=applied(offset, envelope.seq, fact.hash))
             if envelope.seq > tail.folded.last_seq:
                 highest = max(tail.highest_seq, envelope.seq)
                 return replace(tail, view=apply(tail.view, fact), folded=tail.cursor, highest_seq=highest)

@@ -71,7 +71,7 @@ def test_an_event_that_was_handed_over_is_anchored_when_its_writer_has_the_ack()
 
 @pytest.mark.rule(7)
 def test_a_handed_over_event_moves_the_position_but_not_the_anchor() -> None:
-    cursor = applied(Cursor(), 4, 1, H[1])
+    cursor = applied(4, 1, H[1])
     assert handed_over(cursor, 2, H[2]) == Cursor(2, H[2], Anchor(4, 1, H[1]))
 
 
@@ -119,7 +119,7 @@ def test_a_gap_raises_an_alarm_and_is_read_over_until_the_missing_one_comes() ->
     partition = bench.world.log.partition("ledger.budget", 0)
     values = [(r.key or b"", r.value) for r in partition.records]
     bench.world.lose_tail("ledger.budget", 0, len(values) - 1)
-    bench.lane.parts["outcome"].cursors["ledger.budget"] = applied(Cursor(), 0, 1, partition.heads[0].hash)
+    bench.lane.parts["outcome"].cursors["ledger.budget"] = applied(0, 1, partition.heads[0].hash)
     bench.lane.fetch_next["ledger.budget"] = 1
     bench.process.shell.broker.follows[("ledger.budget", 0)] = (bench.lane.claim, 1)
     bench.world.log.append("ledger.budget", 0, [values[2]])
