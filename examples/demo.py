@@ -8,19 +8,15 @@ checked against each other.
 
 from __future__ import annotations
 
-import asyncio
-import signal
 import sys
 
 import grpc
 
 from examples.checks import check
+from examples.running import run
 from examples.screen import Screen, money
-from examples.servers import ServersError
 from examples.stage import stage
 from examples.story import Story
-from libs.runtime.logs import configure
-from libs.stack.errors import StackError
 
 
 async def main() -> int:
@@ -45,25 +41,5 @@ async def main() -> int:
     return 1 if checked.problems else 0
 
 
-def run() -> int:
-    """Ctrl-C and SIGTERM end the story; what was started is stopped."""
-
-    configure("demo", "ERROR")
-
-    async def story() -> int:
-        task = asyncio.ensure_future(main())
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-        return await task
-
-    try:
-        return asyncio.run(story())
-    except asyncio.CancelledError:
-        return 130
-    except (StackError, ServersError, TimeoutError) as error:
-        sys.stderr.write(f"The demo failed: {error or type(error).__name__}\n")
-        return 1
-
-
 if __name__ == "__main__":
-    sys.exit(run())
+    sys.exit(run("demo", main))

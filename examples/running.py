@@ -5,12 +5,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from examples.servers import ServersError
 from libs.runtime.devkeys import Who, mint
+from libs.runtime.logs import configure
 from libs.runtime.settings import KafkaSettings, load
 from libs.stack import background
 from libs.stack.databases import with_database
@@ -101,3 +106,22 @@ async def _ready(supervisor: Supervisor, running: asyncio.Task[None], logs: Path
     if running.done():
         running.result()
     raise StackError(f"the system was not ready after {READY_S:.0f} s: see {logs}")
+
+
+def run(name: str, main: Callable[[], Coroutine[Any, Any, int]]) -> int:
+    """Returns the exit status. Ctrl-C and SIGTERM end it; what was started is stopped."""
+    configure(name, "ERROR")
+
+    async def until_told() -> int:
+        task = asyncio.ensure_future(main())
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        return await task
+
+    try:
+        return asyncio.run(until_told())
+    except asyncio.CancelledError:
+        return 130
+    except (StackError, ServersError, TimeoutError) as error:
+        sys.stderr.write(f"The {name} failed: {error or type(error).__name__}\n")
+        return 1

@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 import sqlite3
 import sys
 from contextlib import closing
@@ -16,13 +15,12 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from examples.running import Running, fresh, running
-from examples.servers import SQLITE_LOCK, ServersError, ensure
+from examples.running import Running, fresh, run, running
+from examples.servers import SQLITE_LOCK, ensure
 from libs.contracts.proto.deedbook.control.v1 import control_pb2 as control
 from libs.contracts.proto.deedbook.control.v1 import registry_pb2 as registry
 from libs.contracts.proto.deedbook.control.v1.control_pb2_grpc import ControlServiceStub
 from libs.runtime.devkeys import Who
-from libs.runtime.logs import configure
 from libs.stack.errors import StackError
 from libs.stack.folders import checkout
 from services.execution.adapters.profiles import load_profiles
@@ -162,24 +160,5 @@ def _profile(program: Path, database: Path) -> str:
     return f'[servers.shop]\nargv = ["{program}", "--db-path", "{database}"]\nenv_from = ["PATH"]\n'
 
 
-def run() -> int:
-    """Ctrl-C and SIGTERM end it; what was started is stopped."""
-    configure("examples", "ERROR")
-
-    async def story() -> int:
-        task = asyncio.ensure_future(main())
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-        return await task
-
-    try:
-        return asyncio.run(story())
-    except asyncio.CancelledError:
-        return 130
-    except (StackError, ServersError) as error:
-        sys.stderr.write(f"The examples failed: {error}\n")
-        return 1
-
-
 if __name__ == "__main__":
-    sys.exit(run())
+    sys.exit(run("examples", main))

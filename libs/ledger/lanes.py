@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 import msgspec
 
 from libs.ledger.database import CONNECT_ERRORS
 
+T = TypeVar("T")
 TIMEOUT_S = 10.0
 REASON_MAX = 1000
 # OWNED: somebody works on it. FREE: nobody does. RUN_OUT: its owner was lost, it is taken within a second or two.
@@ -70,22 +71,12 @@ class Cleared(msgspec.Struct, frozen=True):
 
 async def look(dsn: str) -> list[Lane]:
     """Every lane of every service with rows in this database. Raises LanesRefused: DATABASE_AWAY."""
-    async with _connected(dsn) as connection:
-        found = []
-        for service in await _services(connection):
-            rows = await connection.fetch(_LOOK.replace("{s}", service))
-            found += [Lane(service, **dict(row)) for row in rows]
-        return found
+    return await _of_all_services(dsn, _LOOK, Lane)
 
 
 async def parked(dsn: str) -> list[Parked]:
     """Every key that a service with rows in this database has set aside. Raises LanesRefused: DATABASE_AWAY."""
-    async with _connected(dsn) as connection:
-        found = []
-        for service in await _services(connection):
-            rows = await connection.fetch(_PARKED.replace("{s}", service))
-            found += [Parked(service, **dict(row)) for row in rows]
-        return found
+    return await _of_all_services(dsn, _PARKED, Parked)
 
 
 async def clear(dsn: str, lane: int, by: str, why: str) -> list[Cleared]:
@@ -101,6 +92,15 @@ async def clear(dsn: str, lane: int, by: str, why: str) -> list[Cleared]:
         for service in await _services(connection):
             halted = await connection.fetchval(f"SELECT {service}.clear_halt($1, $2, $3)", lane, by, why)
             found += [] if halted is None else [Cleared(service, lane, halted)]
+        return found
+
+
+async def _of_all_services(dsn: str, statement: str, kind: Callable[..., T]) -> list[T]:
+    async with _connected(dsn) as connection:
+        found = []
+        for service in await _services(connection):
+            rows = await connection.fetch(statement.replace("{s}", service))
+            found += [kind(service, **dict(row)) for row in rows]
         return found
 
 

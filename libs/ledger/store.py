@@ -239,22 +239,22 @@ class Store:
         return Released(action.lane, action.claim)
 
     async def halt(self, action: Halt) -> Halted:
-        """Rule 9: under the fence, in all hosted schemas."""
-        statement = "SELECT " + ", ".join(f"{n}.halt($1, $2, $3, $4)" for n in self.names)
-        try:
-            rows = await self.leases.fetch(statement, self.options.token, action.lane, action.epoch, action.reason)
-        except (Unknown, asyncpg.PostgresError):
-            return Halted(action.lane, action.claim, False)
-        return Halted(action.lane, action.claim, all(rows[0]))
+        """Rule 9."""
+        return Halted(action.lane, action.claim, await self._fenced("halt", action.lane, action.epoch, action.reason))
 
     async def suspect(self, action: Suspect) -> Suspected:
         """flow.md decision 17."""
-        statement = "SELECT " + ", ".join(f"{n}.mark_suspect($1, $2, $3, $4)" for n in self.names)
+        done = await self._fenced("mark_suspect", action.lane, action.epoch, action.mark)
+        return Suspected(action.lane, action.claim, done)
+
+    async def _fenced(self, function: str, lane: int, epoch: int, text: str) -> bool:
+        """Under the fence, in all hosted schemas; without an answer it counts as not done."""
+        statement = "SELECT " + ", ".join(f"{n}.{function}($1, $2, $3, $4)" for n in self.names)
         try:
-            rows = await self.leases.fetch(statement, self.options.token, action.lane, action.epoch, action.mark)
+            rows = await self.leases.fetch(statement, self.options.token, lane, epoch, text)
         except (Unknown, asyncpg.PostgresError):
-            return Suspected(action.lane, action.claim, False)
-        return Suspected(action.lane, action.claim, all(rows[0]))
+            return False
+        return all(rows[0])
 
     async def trim(self, lanes: Sequence[int]) -> None:
         """Forget outbox rows that every repair of a broker has outlived (rule 11)."""

@@ -11,6 +11,7 @@ from libs.testkit.flow import KEY, cancel, desk, rebuild_is_equal, resolve, subm
 from libs.testkit.samples import AGENT, ALICE, EVE, NOW, changed
 from services.execution.state import COMMAND_WAIT, EARLY_MAX, EARLY_OF_TENANT_MAX
 from services.status.adapters.wire import show
+from tests.unit.execution.given import code_of, names
 
 STRANGERS = [changed(EVE, tenant=f"evil-{n}", subject=f"eve-{m}") for n in range(9) for m in range(6)]
 
@@ -96,13 +97,3 @@ def test_the_owner_is_shown_the_same_with_and_without_a_stranger() -> None:
     assert told(EVE, AGENT) == told(AGENT)
     assert told(AGENT, EVE, *STRANGERS[:5]) == told(AGENT)
     assert told(EVE) == told()
-
-
-def names(decided: list[Any]) -> list[str]:
-    return [type(decision.body).__name__ for decision in decided]
-
-
-def code_of(decided: list[Any]) -> str:
-    assert names(decided) == ["CommandRejected"]
-    code: str = decided[0].body.code
-    return code
