@@ -90,7 +90,8 @@ class NotSucceeded(DeedbookError):
     def __init__(self, deed: Deed) -> None:
         self.deed = deed
         code, category = deed.code or deed.state.value, deed.category
-        super().__init__(deed.reason or f"it is {deed.state.value}", code, deed.remedy, category)
+        told = deed.remedy or ("" if deed.ended else "Wait for its end: it may still happen.")
+        super().__init__(deed.reason or f"it is {deed.state.value}", code, told, category)
 
 
 class Unavailable(DeedbookError):

@@ -12,7 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from libs.client import results
 from libs.contracts.events import FailureCategory, Verdict
 from libs.contracts.proto.deedbook.status.v1 import status_pb2 as pb
-from libs.governance.remedies import remedy
+from libs.governance.remedies import remedy_after, remedy_in_doubt
 
 E = TypeVar("E", bound=StrEnum)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -32,7 +32,7 @@ def read_deed(wire: pb.Intent) -> results.Deed:
         version=wire.version,
         code=wire.code,
         reason=wire.reason,
-        remedy=remedy(wire.code),
+        remedy=_remedy(wire),
         category=_enum(wire.error_category, pb.ErrorCategory, FailureCategory),
         created_at=moment(wire, "create_time"),
         updated_at=moment(wire, "update_time"),
@@ -57,6 +57,13 @@ def read_deed(wire: pb.Intent) -> results.Deed:
         progress=_progress(wire.progress) if wire.HasField("progress") else None,
         money=_money(wire.money) if wire.HasField("money") else None,
     )
+
+
+def _remedy(wire: pb.Intent) -> str:
+    """What its caller can do. As long as it goes on by itself there is nothing: it may be about to happen."""
+    if wire.state == pb.STATE_IN_DOUBT:
+        return remedy_in_doubt(wire.code)
+    return remedy_after(wire.code) if wire.code and wire.HasField("end_time") else ""
 
 
 def moment(message: Any, name: str) -> datetime | None:

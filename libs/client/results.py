@@ -227,7 +227,7 @@ class Deed:
     """Stable, of why it is where it is; empty on success."""
     reason: str
     remedy: str
-    """What to do about `code`."""
+    """What to do about `code`, as it stands: of a deed in doubt never to submit it again."""
     category: FailureCategory | None
     created_at: datetime | None
     updated_at: datetime | None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-__all__ = ["REMEDIES", "remedy"]
+__all__ = ["REMEDIES", "remedy", "remedy_after", "remedy_in_doubt"]
 
 _FORMAT = "Publish one Intent in Confluent's wire format with a schema id of this release."
 _ARGUMENTS = "Send the arguments as one JSON object (I-JSON, RFC 7493) within the limits."
@@ -21,7 +21,7 @@ _SERVER = "The operator looks at the tool server's log (`deed logs`) and its ent
 _TYPED = "Correct what the reason names, and give the command again."
 _SEEN = "Look it up first (`deed show INTENT`): somebody else was faster, or the name is mistyped."
 _MENDED = "The operator looks at the process's log, mends the cause, then `deed unpark INTENT`."
-_BOOKS = "Let nothing be granted until somebody has found out why: `deed kill`, then `deed verify`."
+_BOOKS = "Let nothing be granted until somebody has found out why: `deed kill global`, then `deed verify`."
 
 SUBMITTING: Final[Mapping[str, str]] = {  # intake, and the front doors
     "AUTH_INVALID": "Send a valid token in the header 'authorization'.",
@@ -217,3 +217,16 @@ REMEDIES: Final[Mapping[str, str]] = {
 def remedy(code: str) -> str:
     """What to do about a code; "" = nothing in particular."""
     return REMEDIES.get(code, "")
+
+
+def remedy_in_doubt(code: str) -> str:
+    """What to do about a deed of which nobody knows whether it happened: find out, whatever the code. What else helps
+    against the code, such as to submit it again, could do it twice."""
+    told = remedy(code)
+    return told if told.endswith(_RESOLVE) or told == _ASKED else _RESOLVE
+
+
+def remedy_after(code: str) -> str:
+    """What to do about a deed that has ended: then there is no doubt to resolve."""
+    told = remedy(code)
+    return told.removesuffix(_RESOLVE) + _AGAIN if told.endswith(_RESOLVE) else told

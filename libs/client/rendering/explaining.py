@@ -81,7 +81,7 @@ def _reasons(deed: Deed) -> tuple[tuple[str, str, str, str], ...]:
     if deed.state in (State.BLOCKED, State.REFUSED) and any(one.code == deed.code for one in against):
         return tuple((one.code, one.reason, one.target, remedy(one.code)) for one in against)
     if deed.code or deed.reason:
-        return ((deed.code or deed.state.value, deed.reason, "", deed.remedy or remedy(deed.code)),)
+        return ((deed.code or deed.state.value, deed.reason, "", deed.remedy),)
     return ()
 
 

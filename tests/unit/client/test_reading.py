@@ -13,6 +13,7 @@ from libs.client.errors import Category, NotSucceeded
 from libs.client.reading import read_deed
 from libs.client.results import State
 from libs.contracts.proto.deedbook.status.v1 import status_pb2 as pb
+from libs.governance.remedies import REMEDIES
 
 NOW_S = 1_800_000_000
 
@@ -87,8 +88,30 @@ def test_what_a_newer_server_says_can_be_read() -> None:
 def test_an_end_that_is_no_success_is_raised_when_asked_for() -> None:
     wire = pb.Intent(state=pb.STATE_BLOCKED, code="FRESHNESS_STALE", reason="2 h old")
     wire.error_category = pb.ERROR_CATEGORY_POLICY
+    wire.end_time.FromSeconds(NOW_S)
     with pytest.raises(NotSucceeded) as raised:
         read_deed(wire).succeeded_or_raise()
     error = raised.value
     assert (error.code, error.reason, error.category) == ("FRESHNESS_STALE", "2 h old", Category.POLICY)
     assert error.remedy.startswith("Read the source again")
+
+
+@pytest.mark.parametrize("code", ["CONNECTION_LOST", "TOOL_ERROR", "CANCELLED", "EXPIRED", "APPROVAL_WITHDRAWN"])
+def test_what_may_have_happened_is_never_advised_to_be_done_again(code: str) -> None:
+    """A tool that was lost in mid-call, say: the same code may end a deed that was provably not sent."""
+    doubt = read_deed(pb.Intent(state=pb.STATE_IN_DOUBT, code=code))
+    assert doubt.remedy == REMEDIES["IN_DOUBT"]
+    waiting = read_deed(pb.Intent(state=pb.STATE_RUNNING, code=code))  # for its next attempt
+    assert (waiting.remedy, NotSucceeded(waiting).remedy) == ("", "Wait for its end: it may still happen.")
+    ended = pb.Intent(state=pb.STATE_FAILED, code=code)
+    ended.end_time.FromSeconds(NOW_S)
+    assert read_deed(ended).remedy == REMEDIES[code]
+    with pytest.raises(NotSucceeded) as raised:
+        doubt.succeeded_or_raise()
+    assert raised.value.remedy == REMEDIES["IN_DOUBT"]
+
+
+def test_a_read_that_failed_for_good_is_nothing_to_resolve() -> None:
+    ended = pb.Intent(state=pb.STATE_FAILED, code="TIMEOUT")
+    ended.end_time.FromSeconds(NOW_S)
+    assert read_deed(ended).remedy.startswith("No answer came in time. Submit again under a new idempotency key")

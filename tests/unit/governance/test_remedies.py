@@ -11,7 +11,7 @@ import pytest
 
 from libs.contracts.errors import CodecError
 from libs.contracts.events import SwitchKind
-from libs.governance.remedies import REMEDIES, remedy
+from libs.governance.remedies import REMEDIES, remedy, remedy_after, remedy_in_doubt
 from services.intake.refusals import REFUSALS
 
 ROOT = Path(__file__).parents[3]
@@ -84,3 +84,16 @@ def test_a_code_without_a_remedy_says_nothing() -> None:
 
 def test_a_submission_is_told_the_same() -> None:
     assert all(told == remedy(code) for code, (_, told) in REFUSALS.items())
+
+
+@pytest.mark.parametrize("code", [*sorted(REMEDIES), "NEVER_HEARD_OF", ""])
+def test_whoever_is_in_doubt_is_told_to_find_out_and_never_to_do_it_again(code: str) -> None:
+    said = remedy_in_doubt(code)
+    assert "`deed resolve INTENT`" in said
+    assert "ubmit" not in said and "new key" not in said
+
+
+@pytest.mark.parametrize("code", sorted(REMEDIES))
+def test_when_it_has_ended_there_is_no_doubt_to_resolve(code: str) -> None:
+    assert "Find out in the outside system" not in remedy_after(code)
+    assert remedy_after(code).endswith(".")
