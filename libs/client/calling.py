@@ -20,6 +20,19 @@ PAUSE_MIN_S, PAUSE_MAX_S = 0.02, 1.0
 AWAY_CALLS = 6  # who has not answered for as long as so many calls may take is given up
 
 
+class NotOpen:
+    """Stands for the methods of a client that was not opened, or was closed."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise not_open()
+
+
+def not_open() -> Misconfigured:
+    """Why such a client cannot be called."""
+    told = "Use it within `async with Client() as client:`, in scripts `with SyncClient() as client:`."
+    return Misconfigured("the client is not open", "NOT_OPEN", told)
+
+
 class Caller:
     """Makes the calls of one connection."""
 

@@ -10,16 +10,17 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import jwt
 
-from libs.client.calling import Caller
+from libs.client.calling import Caller, NotOpen
 from libs.client.connection import Connection, connect
-from libs.client.errors import Misconfigured, NotFound, TimedOut, Unauthenticated, Unavailable
-from libs.client.intents import LIFETIME, Intent, to_event, to_wire
+from libs.client.errors import InvalidRequest, Misconfigured, NotFound, TimedOut, Unauthenticated, Unavailable
+from libs.client.intents import Intent, to_event, to_wire
 from libs.client.reading import read_deed
 from libs.client.results import Deed, Submitted
+from libs.client.retrying import again, check_may_be_retried, not_late
 from libs.client.settings import ClientSettings
 from libs.client.submissions import UNHEARD, is_accepted, until_accepted
 from libs.contracts.proto.deedbook.approval.v1 import approval_pb2 as approval
@@ -72,6 +73,7 @@ class Client:
         self._log = _log(kafka) if kafka else None
         self._caller = Caller(self._connection)
         self._closing = AsyncExitStack()
+        self._close()
 
     async def __aenter__(self) -> Self:
         gateway = await self._closing.enter_async_context(self._connection.open(self._connection.gateway))
@@ -85,7 +87,12 @@ class Client:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._close()
         await self._closing.aclose()
+
+    def _close(self) -> None:
+        """Whoever calls from here on is told so."""
+        self._intake = self._approval = self._commands = self._status = cast(Any, NotOpen())
 
     # -- proposing
 
@@ -111,17 +118,11 @@ class Client:
     async def retry(self, before: Submitted, intent: Intent | None = None) -> Submitted:
         """Try again what has definitely failed: the same intent, or a corrected one, under a new key and with the old
         one named in it. The key is made of the old id, so retrying twice makes one new intent at most as long as its
-        content stays the same."""
-        again = intent or before.intent
-        late = again.expires_at <= datetime.now(UTC)
-        return await self.submit(
-            replace(
-                again,
-                key=f"retry-of-{before.intent_id}",
-                retry_of=before.intent_id,
-                expires_at=datetime.now(UTC) + LIFETIME if late else again.expires_at,
-            )
-        )
+        content stays the same (one that has expired gets a new expiry, the same for about an hour). Raises
+        InvalidRequest (ALREADY_DONE, IN_DOUBT, NOT_ENDED) for what happened, may have happened or may still happen."""
+        check_may_be_retried(await self.get(before))
+        wanted = again(before.intent_id, intent or before.intent)
+        return await self.submit(replace(wanted, expires_at=not_late(wanted.expires_at, datetime.now(UTC))))
 
     # -- asking
 
@@ -198,43 +199,47 @@ class Client:
         waits = f" and waits for {last.waiting.what}" if last.waiting else ""
         raise TimedOut(f"After {limit_s:g} s it is {last.state.value}{waits}.", last)
 
-    # -- deciding: the answer is the command's id; what it did is in the deed's timeline
+    # -- deciding: `what` is an id, or what `submit` gave. The answer is the command's id; what it did is in the deed's
+    # timeline
 
-    async def cancel(self, intent_id: str, reason: str = "") -> str:
+    async def cancel(self, what: Submitted | str, reason: str = "") -> str:
         """Stop a deed if its tool has not been called yet."""
-        request = commands.CancelRequest(intent_id=intent_id, reason=reason)
+        request = commands.CancelRequest(intent_id=_id(what), reason=reason)
         return (await self._caller.once(self._commands.Cancel, request)).command_id
 
-    async def approve(self, intent_id: str, action_digest: str, reason: str = "") -> str:
+    async def approve(self, what: Submitted | str, action_digest: str, reason: str = "") -> str:
         """Agree to exactly the action of this digest, as `deed.approval` showed it."""
-        return await self._vote(approval.DECISION_APPROVE, intent_id, action_digest, reason)
+        return await self._vote(approval.DECISION_APPROVE, what, action_digest, reason)
 
-    async def deny(self, intent_id: str, action_digest: str, reason: str = "") -> str:
+    async def deny(self, what: Submitted | str, action_digest: str, reason: str = "") -> str:
         """Refuse it."""
-        return await self._vote(approval.DECISION_DENY, intent_id, action_digest, reason)
+        return await self._vote(approval.DECISION_DENY, what, action_digest, reason)
 
-    async def withdraw(self, intent_id: str, reason: str = "") -> str:
+    async def withdraw(self, what: Submitted | str, reason: str = "") -> str:
         """Take back an approval that has not been used."""
-        request = approval.WithdrawRequest(intent_id=intent_id, reason=reason)
+        request = approval.WithdrawRequest(intent_id=_id(what), reason=reason)
         return (await self._caller.once(self._approval.Withdraw, request)).command_id
 
     async def resolve(
-        self, intent_id: str, applied: bool, evidence: str, reason: str, cost_micros: int | None = None
+        self, what: Submitted | str, applied: bool, evidence: str, reason: str, cost_micros: int | None = None
     ) -> str:
         """Say how a deed in doubt ended and how you know. `cost_micros` None = the registry's price if applied."""
-        request = commands.ResolveRequest(
-            intent_id=intent_id, applied=applied, evidence=evidence, reason=reason, cost_micros=cost_micros
-        )
+        try:
+            request = commands.ResolveRequest(
+                intent_id=_id(what), applied=applied, evidence=evidence, reason=reason, cost_micros=cost_micros
+            )
+        except (TypeError, ValueError) as error:
+            raise InvalidRequest(f"cost_micros: {error}", "COST_INVALID") from None
         return (await self._caller.once(self._commands.Resolve, request)).command_id
 
-    async def unpark(self, intent_id: str, service: str, reason: str) -> str:
+    async def unpark(self, what: Submitted | str, service: str, reason: str) -> str:
         """Let a parked intent go on in the service that parked it, after the cause was mended."""
-        request = commands.UnparkRequest(intent_id=intent_id, service=service, reason=reason)
+        request = commands.UnparkRequest(intent_id=_id(what), service=service, reason=reason)
         return (await self._caller.once(self._commands.Unpark, request)).command_id
 
-    async def _vote(self, decision: Any, intent_id: str, action_digest: str, reason: str) -> str:
+    async def _vote(self, decision: Any, what: Submitted | str, action_digest: str, reason: str) -> str:
         request = approval.VoteRequest(
-            intent_id=intent_id, decision=decision, action_digest=action_digest, reason=reason
+            intent_id=_id(what), decision=decision, action_digest=action_digest, reason=reason
         )
         return (await self._caller.once(self._approval.Vote, request)).command_id
 

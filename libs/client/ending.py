@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import IntEnum
@@ -11,7 +12,7 @@ import typer
 
 from libs.client.rendering.page import visible
 from libs.governance.remedies import REMEDIES
-from libs.runtime.settings import StartRefused
+from libs.runtime.settings import SettingsError, StartRefused
 from libs.stack.errors import StackError
 
 if TYPE_CHECKING:
@@ -45,6 +46,13 @@ MEANINGS: Final[Mapping[Exit, str]] = {
 }
 
 
+_OF_REQUESTS: Final[Mapping[str, Exit]] = {
+    "BAD_REQUEST": Exit.WRONG_USE,
+    "IN_DOUBT": Exit.IN_DOUBT,
+    "NOT_ENDED": Exit.WAITING,
+}
+
+
 class Failed(Exception):
     """A command did not do what was asked. `code` is stable; `remedy` says what to do, "" = the reason says it."""
 
@@ -73,12 +81,32 @@ def told() -> Iterator[None]:
     except StackError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(Exit.REFUSED) from None
-    except StartRefused as error:
+    except SettingsError as error:
         _end(Failed("SETTING_WRONG", str(error), exit_code=Exit.WRONG_USE))
+    except StartRefused as error:  # Kafka does not answer
+        _end(Failed("AWAY", str(error), exit_code=Exit.AWAY))
+    except _of_kafka() as error:
+        _end(_of_log(error))
     except grpc.aio.AioRpcError as error:
         _end(of_call(error))
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
+
+
+def _of_kafka() -> tuple[type[Exception], ...]:
+    """The errors of Kafka's client if it was loaded, which takes a while; without it nobody raises one."""
+    loaded = sys.modules.get("aiokafka.errors")
+    return (loaded.KafkaError,) if loaded else ()
+
+
+def _of_log(error: Exception) -> Failed:
+    """What went wrong while the log was read."""
+    name = type(error).__name__
+    if "Authorization" in name or "Authentication" in name:
+        mend = "Ask the operator of Kafka for the right to read it, or give another login: DEED_KAFKA_USERNAME."
+        return Failed("KAFKA_NOT_READABLE", f"Kafka refuses this login: {error or name}", mend, Exit.NOT_ALLOWED)
+    mend = "Try again; `deed doctor` says what is wrong with it."
+    return Failed("AWAY", f"Kafka does not answer as it should: {error or name}", mend, Exit.AWAY)
 
 
 def of_call(error: AioRpcError) -> Failed:
@@ -113,8 +141,8 @@ def of_client(error: DeedbookError) -> Failed:
         (errors.Unavailable, Exit.AWAY),
     )
     exit_code = next((code for kind, code in exits if isinstance(error, kind)), Exit.REFUSED)
-    if error.code == errors.InvalidRequest.code:
-        exit_code = Exit.WRONG_USE
+    if isinstance(error, errors.InvalidRequest):
+        exit_code = _OF_REQUESTS.get(error.code, exit_code)
     told = REMEDIES.get(error.code, error.remedy)
     return Failed(error.code, error.reason, "" if told in error.reason else told, exit_code)
 

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -77,15 +78,16 @@ def source(text: str, now: datetime) -> dict[str, Any]:
 
 def expiry(text: str, now: datetime) -> str:
     """A moment with its time zone, or a time from now such as 90s, 30m, 2h, 7d. Raises Failed."""
-    if found := re.fullmatch(r"(\d{1,9})([smhd])", text):
-        return (now + timedelta(seconds=int(found[1]) * _UNITS[found[2]])).isoformat()
     try:
+        if found := re.fullmatch(r"(\d{1,9})([smhd])", text):
+            return (now + timedelta(seconds=int(found[1]) * _UNITS[found[2]])).isoformat()
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        utc = moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise _wrong("FIELD_INVALID", f"{text!r} is no time such as 30m, nor a moment such as {now:%FT%TZ}") from None
     if moment.utcoffset() is None:
         raise _wrong("FIELD_INVALID", f"{text} does not say its time zone: {text}Z is UTC")
-    return moment.astimezone(UTC).isoformat()
+    return utc.isoformat()
 
 
 def together(document: Mapping[str, Any], options: Mapping[str, Any], arguments: Sequence[str]) -> dict[str, Any]:
@@ -93,8 +95,19 @@ def together(document: Mapping[str, Any], options: Mapping[str, Any], arguments:
     fields_given = {name: value for name, value in options.items() if value not in ("", None, [])}
     merged = {**document, **fields_given}
     if arguments:
-        merged["arguments"] = {**document.get("arguments", {}), **dict(map(argument, arguments))}
+        before, more = document.get("arguments", {}), [argument(one) for one in arguments]
+        if not isinstance(before, dict):
+            raise _wrong("FIELD_INVALID", "the document's arguments are no object")
+        if len(dict(more)) < len(more):
+            raise _wrong("FIELD_INVALID", "an argument is given twice")
+        merged["arguments"] = {**before, **dict(more)}
     return merged
+
+
+def document(intent: Intent) -> str:
+    """The document of an intent, on one line of ASCII: submitted again it is the same intent."""
+    said: dict[str, Any] = msgspec.to_builtins(intent)
+    return json.dumps({name: value for name, value in said.items() if value not in ("", None, [], {})})
 
 
 def _wrong(code: str, reason: str) -> Failed:

@@ -134,7 +134,14 @@ def to_event(intent: Intent) -> events.Intent:
 
 
 def to_wire(event: events.Intent) -> pb.Intent:
-    """The same as gRPC has it."""
+    """The same as gRPC has it. Raises InvalidRequest for what has no place there."""
+    try:
+        return _to_wire(event)
+    except (TypeError, ValueError) as error:
+        raise InvalidRequest(f"A field has a value that it cannot have: {error}", "FIELD_INVALID") from None
+
+
+def _to_wire(event: events.Intent) -> pb.Intent:
     wire = pb.Intent(
         **{name: getattr(event, name) for name in _SAME},
         cost_class=show_enum(event.cost_class, pb.CostClass),
@@ -164,6 +171,8 @@ def _json(arguments: Mapping[str, Any]) -> str:
         raise InvalidRequest(f"The arguments are no strict JSON: {error}.", error.code) from None
     except (TypeError, ValueError) as error:
         raise InvalidRequest(f"The arguments are no JSON: {error}.", "JSON_SYNTAX") from None
+    except RecursionError:
+        raise InvalidRequest("The arguments are nested too deep.", "JSON_TOO_DEEP") from None
     return text
 
 

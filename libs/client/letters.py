@@ -20,12 +20,14 @@ from libs.contracts.events import CommandRejected, DeadLetter, Intent, IntentAcc
 from libs.governance.identity import intent_id
 from libs.ledger.codec import decode_event, decode_message
 from libs.runtime import kafka
+from libs.runtime.clock import boottime_ms
 from libs.runtime.requests import show_id
-from libs.runtime.settings import KafkaSettings
+from libs.runtime.settings import KafkaSettings, StartRefused
 from libs.stack.topics import TOPICS
 
 DEAD = "dead."
 LEDGER = "ledger."
+SERVICES = tuple(topic.name[len(DEAD) :] for topic in TOPICS if topic.name.startswith(DEAD))
 NEWS_S = 10.0
 POLL_MS = 200
 _CUT = re.compile(r"\(the first \d+ of \d+ bytes; SHA-256 of all: [0-9a-f]{64}\)$")
@@ -88,10 +90,9 @@ async def places(settings: KafkaSettings, topics: Sequence[str]) -> list[TopicPa
 
 
 async def read_all(settings: KafkaSettings, service: str = "") -> AsyncIterator[Buried]:
-    """Every dead letter, up to the end that each partition has now."""
-    wanted = [
-        topic.name for topic in TOPICS if topic.name.startswith(DEAD) and service in ("", topic.name[len(DEAD) :])
-    ]
+    """Every dead letter, up to the end that each partition has now. Raises StartRefused when the log says nothing
+    more."""
+    wanted = [DEAD + name for name in SERVICES if service in ("", name)]
     async with reader(settings) as client:
         found = await places(settings, wanted)
         client.assign(found)
@@ -99,13 +100,16 @@ async def read_all(settings: KafkaSettings, service: str = "") -> AsyncIterator[
         going = {place for place in found if starts[place] < ends[place]}
         for place, start in starts.items():
             client.seek(place, start)
+        moved_ms = boottime_ms()
         while going:
             for place, records in (await client.getmany(*going, timeout_ms=POLL_MS)).items():
+                moved_ms = boottime_ms()
                 for record in records:
                     if record.offset < ends[place]:
                         yield _buried(record)
-                    if record.offset + 1 >= ends[place]:
-                        going.discard(place)
+            going = {place for place in going if await client.position(place) < ends[place]}
+            if boottime_ms() - moved_ms > settings.kafka_timeout_ms:
+                raise StartRefused(f"Kafka does not go on; {len(going)} partitions of dead letters are not read.")
 
 
 async def read_one(settings: KafkaSettings, letter_id: str) -> Buried:
@@ -125,12 +129,13 @@ async def read_one(settings: KafkaSettings, letter_id: str) -> Buried:
         if not start <= offset < end:
             raise missing
         client.seek(place, offset)
-        async with asyncio.timeout(NEWS_S):
-            while True:
-                for record in (await client.getmany(place, timeout_ms=POLL_MS)).get(place, ()):
-                    if record.offset != offset:
-                        raise missing
-                    return _buried(record)
+        until_ms = boottime_ms() + settings.kafka_timeout_ms
+        while boottime_ms() < until_ms:
+            for record in (await client.getmany(place, timeout_ms=POLL_MS)).get(place, ()):
+                if record.offset != offset:
+                    raise missing
+                return _buried(record)
+        raise StartRefused(f"Kafka does not give the record {offset} of {place.topic}/{place.partition}.")
 
 
 async def replay(settings: KafkaSettings, buried: Buried, token: str) -> tuple[Place, News | None]:
@@ -176,6 +181,15 @@ def news_of(at: tuple[str, int], value: bytes, replayed: Place, intent: bytes = 
     if isinstance(body, CommandRejected):
         return News("CommandRejected", key, body.code, body.reason)
     return News(type(body).__name__, key)
+
+
+def name_of(token: str) -> str:
+    """Whom a token names, unverified: intake verifies it."""
+    try:
+        claims = jwt.decode(token, options={"verify_signature": False})
+    except jwt.PyJWTError:
+        return "nobody (it is no token)"
+    return f"{claims.get('sub')} of {claims.get('tenant')}"
 
 
 def _intent_of(letter: DeadLetter, token: str) -> bytes:

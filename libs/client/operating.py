@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import Field
 
-from libs.runtime.settings import KafkaSettings, Secret, Settings, SettingsError, StartRefused, load
+from libs.client.settings import ClientSettings
+from libs.runtime.settings import KafkaSettings, Secret, Settings, SettingsError, StartRefused, is_loopback, load
 from libs.stack.errors import StackError
 from libs.stack.folders import Folder, home
 from libs.stack.report import Report
@@ -34,6 +35,18 @@ class OperatorSettings(Settings):
 def local() -> Report:
     """What the supervisor of the local system last said. Raises StackError when one may not look."""
     return load_report(Folder(home()))
+
+
+def is_elsewhere() -> bool:
+    """Do calls go to another deployment than the local system? Then what is at hand here says nothing about it."""
+    given = load(ClientSettings).gateway
+    if not given:
+        return False
+    try:
+        ports = {line.ports.get("grpc") for line in local().lines if line.name == "gateway"}
+    except StackError:
+        return True
+    return given.rpartition(":")[2] not in map(str, ports) or not is_loopback(given.rpartition(":")[0].strip("[]"))
 
 
 def log_settings() -> KafkaSettings:

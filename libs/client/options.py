@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from libs.client.connection import Connection
 
 T = TypeVar("T")
+MICROS_MAX = 2**53 - 1  # what every reader of JSON can hold
 PROPOSE, DECIDE, OPERATE = (
     "Propose and follow",
     "Decide and mend",

@@ -63,7 +63,7 @@ class Confirmed:
 
 
 def known() -> list[Process]:
-    """All processes of the deployment; none when nobody said where they are. Raises SettingsError."""
+    """All processes of the deployment; none when nobody said where they are. Raises SettingsError, StackError."""
     urls = load(OperatorSettings).processes
     for url in urls:
         address = urlsplit(url)

@@ -8,6 +8,7 @@ from typing import Any
 from aiokafka import errors
 
 from libs.client.errors import DeedbookError, InvalidRequest, Misconfigured, PermissionDenied, Unavailable
+from libs.contracts.errors import CodecError
 from libs.contracts.events import Intent
 from libs.ledger.codec import encode_message
 from libs.ledger.partition import lane_of
@@ -45,10 +46,14 @@ class IntentLog:
         client: Any = None
         headers = [("authorization", f"Bearer {token}".encode())]
         try:
+            value = encode_message(intent)
+        except CodecError as error:
+            raise InvalidRequest(f"A field has a value that it cannot have: {error}", "FIELD_INVALID") from None
+        try:
             async with asyncio.timeout(self._settings.kafka_timeout_ms / 1000):
                 client = await self._producer()
                 lane = lane_of(key, self._lanes)
-                sent = await client.send(TOPIC, encode_message(intent), key=key, partition=lane, headers=headers)
+                sent = await client.send(TOPIC, value, key=key, partition=lane, headers=headers)
                 acked = await sent
         except (TimeoutError, errors.KafkaError, OSError, StartRefused) as error:
             await self._drop(client)
@@ -63,8 +68,12 @@ class IntentLog:
         async with self._opening:
             if self._client is None:
                 client = kafka.producer(self._settings, self._client_id, linger_ms=0)
-                await kafka.start(client, self._settings)
-                self._lanes = await kafka.partitions(client, TOPIC, self._settings)
+                try:
+                    await kafka.start(client, self._settings)
+                    self._lanes = await kafka.partitions(client, TOPIC, self._settings)
+                except asyncio.CancelledError:  # time is over; else it would go on in the background for ever
+                    await kafka.stop(client)
+                    raise
                 if not self._lanes:
                     await kafka.stop(client)
                     where = self._settings.kafka_bootstrap
@@ -86,4 +95,6 @@ def from_kafka(error: Exception) -> DeedbookError:
     for sort, kind, code, remedy in BY_ERROR:
         if isinstance(found, sort):
             return kind(str(found) or type(found).__name__, code, remedy)
+    if isinstance(error, StartRefused):
+        return Unavailable(f"Nothing was sent: {error}")
     return Unavailable(f"It is not known whether the intent is on the log: {error or type(error).__name__}.")

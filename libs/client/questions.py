@@ -9,6 +9,7 @@ import typer
 
 from libs.client.ending import Exit, Failed
 from libs.client.registry import Offered
+from libs.client.rendering.page import visible
 
 CLASSES = """If an answer is lost, what can the tool do?
   OPAQUE     nothing: it is called once, ever, and a person finds out what happened (when unsure, this)
@@ -44,7 +45,7 @@ def _ask_about(server: str, offered: Offered) -> dict[str, Any]:
     found["cost_class"] = _choice("How dear is it", ("CHEAP", "MEDIUM", "EXPENSIVE"), "EXPENSIVE")
     found["roles_allowed"] = _list("Roles that may use it, with commas (empty = everybody)")
     found["timeout_ms"] = typer.prompt("Longest time to wait for its answer, in milliseconds", default=20_000)
-    known = f" (one of {', '.join(offered.arguments)})" if offered.arguments else ""
+    known = visible(f" (one of {', '.join(offered.arguments)})") if offered.arguments else ""
     found["target_path"] = typer.prompt(f"Argument that says what is acted upon{known}", default="", show_default=False)
     return found | _references()
 

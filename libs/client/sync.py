@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
+from libs.client.calling import not_open
 from libs.client.client import Client
 from libs.client.connection import Connection
 from libs.runtime.settings import KafkaSettings
@@ -41,7 +42,8 @@ def _iterates(
                     return
                 yield answer
         finally:
-            self._run(answers.aclose())
+            if self._thread.is_alive():  # else nobody is left to close it, or has to
+                self._run(answers.aclose())
 
     return call
 
@@ -64,11 +66,20 @@ class SyncClient:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self._run(self._client.__aenter__())
+        try:
+            self._run(self._client.__aenter__())
+        except BaseException:
+            self._stop()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._run(self._client.__aexit__())
+        try:
+            self._run(self._client.__aexit__())
+        finally:
+            self._stop()
+
+    def _stop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -87,7 +98,11 @@ class SyncClient:
     unpark = _waits(Client.unpark)
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        """What it gives. Whatever ends the waiting (Ctrl-C) ends the work."""
+        """What it gives. Whatever ends the waiting (Ctrl-C) ends the work. Without a loop that runs it would wait for
+        ever. Raises Misconfigured."""
+        if not self._thread.is_alive():
+            work.close()
+            raise not_open()
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()

@@ -17,7 +17,8 @@ from libs.ledger.chain import Cursor, Seen, event_hash, look
 from libs.ledger.codec import CATALOGUE, CodecError, frame
 from libs.ledger.service import Fact, Service
 from libs.runtime import kafka
-from libs.runtime.settings import KafkaSettings
+from libs.runtime.clock import boottime_ms
+from libs.runtime.settings import KafkaSettings, StartRefused
 
 LEDGER_TOPICS = tuple(
     f"ledger.{name}" for name in ("intake", "validation", "approval", "budget", "execution", "outcome", "control")
@@ -110,7 +111,8 @@ class ChainReader:
 async def read_partition(
     settings: KafkaSettings, topic: str, partition: int, client: Any | None = None
 ) -> AsyncIterator[tuple[int, bytes]]:
-    """Every record of a partition from its start to the end that it has now: (offset, value)."""
+    """Every record of a partition from its start to the end that it has now: (offset, value). Raises StartRefused when
+    the log says nothing more."""
     own = client is None
     reader = client or await _client(settings)
     try:
@@ -119,13 +121,17 @@ async def read_partition(
         start = (await reader.beginning_offsets([place]))[place]
         end = (await reader.end_offsets([place]))[place]
         reader.seek(place, start)
-        at = start
+        at, moved_ms = start, boottime_ms()
         while at < end:
             batch = (await reader.getmany(place, timeout_ms=500, max_records=5_000)).get(place, ())
             for record in batch:
-                at = record.offset + 1
                 if record.offset < end:
                     yield record.offset, record.value or b""
+            before, at = at, await reader.position(place)  # moves over marks of transactions too, which are no records
+            if at > before:
+                moved_ms = boottime_ms()
+            elif boottime_ms() - moved_ms > settings.kafka_timeout_ms:
+                raise StartRefused(f"Kafka does not go on at offset {at} of {topic}/{partition}, which ends at {end}.")
     finally:
         if own:
             await kafka.stop(reader)

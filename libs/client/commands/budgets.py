@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from libs.client.ending import Failed, told
-from libs.client.options import OPERATE, Json, Reason, examples, put_json
+from libs.client.options import MICROS_MAX, OPERATE, Json, Reason, examples, put_json
 from libs.client.tables import show as show_table
 
 if TYPE_CHECKING:
@@ -71,11 +72,15 @@ def set_(  # noqa: PLR0913 - each is an option of its own
     kind: KindOf,
     name: Name = "",
     *,
-    hard_micros: Annotated[int, typer.Option(min=0, help="Never exceeded by a grant; millionths of the currency.")],
+    hard_micros: Annotated[
+        int, typer.Option(min=0, max=MICROS_MAX, help="Never exceeded by a grant; millionths of the currency.")
+    ],
     reason: Reason,
     period: PeriodOf = Period.DAY,
     cost_class: Class = None,
-    soft_micros: Annotated[int | None, typer.Option(min=0, help="Above it grants carry a warning.")] = None,
+    soft_micros: Annotated[
+        int | None, typer.Option(min=0, max=MICROS_MAX, help="Above it grants carry a warning.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Sets a cap, or changes it."""
@@ -98,7 +103,7 @@ def remove(
 
 def show(json: Json = False) -> None:
     from libs.client.control import operate
-    from libs.client.operating import databases
+    from libs.client.operating import databases, is_elsewhere
     from libs.client.scopes import read_rows, sums
     from libs.runtime.settings import SettingsError
 
@@ -107,6 +112,8 @@ def show(json: Json = False) -> None:
     why = ""
     with told():
         try:
+            if is_elsewhere() and not os.environ.get("DEED_DATABASE_URL"):
+                raise SettingsError("the tables are elsewhere: name their database in DEED_DATABASE_URL.")
             found = sums(asyncio.run(read_rows(databases())))
         except (Failed, SettingsError) as error:
             why = str(error)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import sys
-from collections import deque
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,7 +23,7 @@ HELP = """What could not be processed, with its reason and original bytes.
 Read from the log itself: of the local system, or of the brokers that DEED_KAFKA_BOOTSTRAP names."""
 REPLAY_HELP = """Puts the original bytes back to where they came from, and says what became of them.
 
-An intent needs a token, since its own is never kept: that of DEED_TOKEN or DEED_TOKEN_FILE or, at a local system, one of the person that `--as` names."""  # noqa: E501 - a terminal breaks it
+An intent needs a token, since its own is never kept: that of DEED_TOKEN or DEED_TOKEN_FILE or, at a local system, one of the person that `--as` names. It is then proposed in that name, so look at it first: `deed dead show`. Anything else stays in the name of whoever gave it."""  # noqa: E501 - a terminal breaks it
 Letter = Annotated[str, typer.Argument(metavar="LETTER", help="Its id, service/partition/offset.")]
 
 
@@ -46,17 +45,21 @@ def list_(
     json: Json = False,
 ) -> None:
     """Lists dead letters, the newest last."""
-    from libs.client.letters import read_all
+    from libs.client.letters import SERVICES, read_all
     from libs.client.operating import log_settings
 
     async def read() -> list[dict[str, Any]]:
-        found: deque[dict[str, Any]] = deque()
+        found: list[dict[str, Any]] = []
         async for one in read_all(log_settings(), service):
             if code in ("", one.letter.code):
                 found.append(_summary(one))
-        return sorted(found, key=lambda row: str(row["at"]))[-limit:]
+            if len(found) > 2 * limit:
+                found = _newest(found, limit)
+        return _newest(found, limit)
 
     with told():
+        if service not in ("", *SERVICES):
+            raise Failed("SERVICE_UNKNOWN", f"{service} is none of {', '.join(SERVICES)}", "", Exit.WRONG_USE)
         rows = asyncio.run(read())
     if json:
         put_json(rows)
@@ -89,13 +92,16 @@ def show(
 
 
 def replay(letter: Letter, json: Json = False) -> None:
-    from libs.client.letters import read_one
+    from libs.client.letters import name_of, read_one
     from libs.client.letters import replay as put_back
     from libs.client.operating import log_settings
+    from libs.client.rendering.page import visible
 
     async def work() -> tuple[Place, News | None]:
         found = await read_one(log_settings(), letter)
         token = connection().token() if found.letter.topic == "intents" else ""
+        if token and not json:
+            typer.echo(f"It is proposed in the name of {visible(name_of(token))}, as your token says.")
         return await put_back(log_settings(), found, token)
 
     with told():
@@ -117,6 +123,10 @@ def _end(news: News | None, json: bool) -> None:
         raise Failed(news.code, news.reason, "It was refused again: mend what the reason names first.")
     if not json:
         typer.echo(f"It was taken: {news.event} for {news.id}.")
+
+
+def _newest(rows: list[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
+    return sorted(rows, key=lambda row: str(row["at"]))[-limit:]
 
 
 def _summary(one: Buried) -> dict[str, Any]:

@@ -76,6 +76,11 @@ def _vote(intent: str, vote: tuple[bool, str], how: tuple[bool, str, bool]) -> N
     deed = ask(lambda client: client.get(intent))
     with told():
         asked = _asked(deed, digest)
+        if json and not yes:
+            mend = "Look first (`deed get INTENT --json`), then say --yes and --digest."
+            raise Failed(
+                "NOT_CONFIRMED", "for a program nothing is shown that could be agreed to", mend, Exit.WRONG_USE
+            )
         if not json:
             put(request(deed, asked, datetime.now(UTC)))
         _confirm("Agree to exactly this?" if agree else "Refuse this?", yes)

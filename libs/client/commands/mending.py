@@ -8,7 +8,7 @@ import typer
 
 from libs.client.commands.deciding import ONE, say
 from libs.client.ending import Exit, Failed
-from libs.client.options import DECIDE, IntentId, Json, Reason, ask, examples
+from libs.client.options import DECIDE, MICROS_MAX, IntentId, Json, Reason, ask, examples
 
 if TYPE_CHECKING:
     from libs.client.answering import Answer
@@ -45,7 +45,8 @@ def resolve(
     evidence: Annotated[str, typer.Option(help="How you know: what you saw, and where.")],
     reason: MustReason,
     cost_micros: Annotated[
-        int | None, typer.Option(min=0, help="What it really cost; without: the registry's price if applied.")
+        int | None,
+        typer.Option(min=0, max=MICROS_MAX, help="What it really cost; without: the registry's price if applied."),
     ] = None,
     json: Json = False,
 ) -> None:

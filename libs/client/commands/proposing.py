@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from libs.client.ending import Exit, Failed, told
-from libs.client.options import PROPOSE, Json, ask, examples, put_json
+from libs.client.options import MICROS_MAX, PROPOSE, Json, ask, examples, put_json
 
 if TYPE_CHECKING:
     from libs.client.client import Client
@@ -52,7 +51,9 @@ def submit(  # noqa: PLR0913, PLR0917 - each is an option of the command
     evidence: Annotated[list[str] | None, typer.Option(help="TYPE:ID that it rests on, or event:INTENT/ID.")] = None,
     source: Annotated[list[str] | None, typer.Option(help="Data that was used: NAME, or NAME=TIME.")] = None,
     expires: Annotated[str, typer.Option(help="30m, 2h, 7d or a moment; without: in an hour.")] = "",
-    cost_cap_micros: Annotated[int | None, typer.Option(min=0, help="The most that it may cost.")] = None,
+    cost_cap_micros: Annotated[
+        int | None, typer.Option(min=0, max=MICROS_MAX, help="The most that it may cost.")
+    ] = None,
     edited_from: Annotated[str, typer.Option(help="A denied intent that this corrects.")] = "",
     wait: Wait = False,
     timeout: TimeLimit = 60.0,
@@ -91,20 +92,21 @@ def retry(
     The new intent names the old one and has a key made of its id: asked twice with the same document (its expires_at
     included) it is still one new intent."""
     from libs.client import intent_text as text
+    from libs.client.retrying import again, check_may_be_retried
 
     with told():
         intent = text.make(text.read_document(_text(file)))
     deed = ask(lambda client: client.get(before))
     with told():
-        _may_be_retried(deed)
-    _propose(replace(intent, key=f"retry-of-{before}", retry_of=before), (wait, timeout, json))
+        check_may_be_retried(deed)
+    _propose(again(deed.intent_id, intent), (wait, timeout, json))  # by its id in the one form that makes one key
 
 
 def _propose(intent: Intent, how: tuple[bool, float, bool]) -> None:
     """`how`: wait for its end, for how many seconds, and for a program."""
     wait, timeout_s, json = how
     if not wait:
-        _say(ask(lambda client: client.submit(intent)), json)
+        _say(ask(lambda client: _submitted(client, intent)), json)
         return
     from libs.client.commands.asking import exit_of
 
@@ -116,11 +118,25 @@ def _propose(intent: Intent, how: tuple[bool, float, bool]) -> None:
     raise typer.Exit(exit_of(deed))
 
 
+async def _submitted(client: Client, intent: Intent) -> Submitted:
+    """What was proposed. Raises Failed when it is not known whether it was: the same words typed again would be another
+    intent, with a key, an expiry and times of its own."""
+    from libs.client.errors import ServerError, Unavailable
+    from libs.client.intent_text import document
+
+    try:
+        return await client.submit(intent)
+    except (Unavailable, ServerError) as error:
+        told_ = "It may be on the log all the same. Type exactly this, which does it once at most:"
+        again = f"deed submit - <<'END'\n{document(intent)}\nEND"
+        raise Failed(error.code, error.reason, f"{told_}\n{again}", Exit.AWAY) from None
+
+
 async def _waited(client: Client, intent: Intent, timeout_s: float, json: bool) -> Deed:
     """The last that was seen within the time. Raises Failed when it was not even accepted."""
     from libs.client.commands.asking import Teller, follow
 
-    submitted = await client.submit(intent)
+    submitted = await _submitted(client, intent)
     if not json:
         typer.echo(submitted.intent_id)
     tell = (lambda deed: None) if json else Teller()
@@ -137,28 +153,13 @@ def _say(submitted: Submitted, json: bool) -> None:
         return
     typer.echo(submitted.intent_id)
     asked = f"deed submission {submitted.submission_id} --intent {submitted.intent_id}"
+    asked += f" --digest {submitted.content_digest}"
     typer.echo(f"It is on the log. `{asked}` says whether it is accepted,", err=True)
     typer.echo(f"`deed watch {submitted.intent_id}` what becomes of it.", err=True)
 
 
-def _may_be_retried(deed: Deed) -> None:
-    """Raises Failed unless nothing of it happened and nothing more will."""
-    from libs.client.results import State
-
-    if deed.state is State.SUCCEEDED:
-        raise Failed("ALREADY_DONE", "it was carried out", "To do it once more, submit it under a new key.")
-    if deed.state is State.IN_DOUBT:
-        remedy = f"Find out, then `deed resolve {deed.intent_id}`."
-        raise Failed("IN_DOUBT", "nobody knows whether it happened", remedy, Exit.IN_DOUBT)
-    if not deed.ended:
-        remedy = f"`deed explain {deed.intent_id}` says what it waits for; `deed cancel` ends it."
-        raise Failed("NOT_ENDED", f"it is {deed.state.value}", remedy, Exit.WAITING)
-
-
 def _text(file: str) -> str:
-    if file == "-":
-        return sys.stdin.read()
     try:
-        return Path(file).read_text()
+        return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise Failed("FILE_UNREADABLE", f"{file}: {error}", exit_code=Exit.WRONG_USE) from None

@@ -77,7 +77,7 @@ def budgets(json: Json = False) -> None:
     if found.problems:
         typer.echo("BOOKS_DIFFER: the books do not balance.", err=True)
         typer.echo(
-            "Let nothing be granted until somebody has found out why: `deed kill`, then `deed verify`.", err=True
+            "Let nothing be granted until somebody has found out why: `deed kill global`, then `deed verify`.", err=True
         )
         raise typer.Exit(Exit.REFUSED)
 

@@ -31,13 +31,16 @@ def register(app: typer.Typer) -> None:
 def submission(
     which: Annotated[str, typer.Argument(metavar="SUBMISSION", help="Its id, or TOPIC/PARTITION/OFFSET.")],
     intent: Annotated[str, typer.Option(help="The intent that it asked for; without: rejections only are found.")] = "",
+    digest: Annotated[
+        str, typer.Option(help="Its content digest, as `deed submit` names it; without: a repeat stays PENDING.")
+    ] = "",
     json: Json = False,
 ) -> None:
     """Whether a submission became an intent; if not, why not and what to do. A rejection is told of nowhere else.
 
     One whose token was not believed is nobody's: an operator finds it in the dead letters."""
     with told():
-        found = asyncio.run(_look(connection(), _id(which), intent))
+        found = asyncio.run(_look(connection(), _id(which), (intent, digest)))
     answer = _answer(found)
     if json:
         put_json(answer)
@@ -55,12 +58,14 @@ def _id(which: str) -> str:
     return show_id(submission_id(place[1], int(place[2]), int(place[3]))) if place else which
 
 
-async def _look(to: Connection, submission_id: str, intent_id: str) -> pb.Submission:
+async def _look(to: Connection, submission_id: str, wanted: tuple[str, str]) -> pb.Submission:
+    """`wanted`: the intent, and the digest of the content."""
     from libs.client.calling import Caller
     from libs.contracts.proto.deedbook.status.v1 import status_pb2 as pb
     from libs.contracts.proto.deedbook.status.v1 import status_pb2_grpc as rpc
 
-    request = pb.GetSubmissionRequest(submission_id=submission_id, intent_id=intent_id)
+    intent_id, digest = wanted
+    request = pb.GetSubmissionRequest(submission_id=submission_id, intent_id=intent_id, content_digest=digest)
     async with to.open(to.status) as channel:
         said = await Caller(to).until_answered(rpc.StatusServiceStub(channel).GetSubmission, request)
         return said.submission

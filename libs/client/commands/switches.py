@@ -14,7 +14,7 @@ from libs.client.tables import show
 
 if TYPE_CHECKING:
     from libs.client.control import Control, Done
-    from libs.client.processes import Confirmed
+    from libs.client.processes import Confirmed, Process
 
 PATIENCE_S = 5.0
 KILL = examples(
@@ -94,27 +94,58 @@ def switches(json: Json = False) -> None:
 
 def _flip(kind: Kind, name: str, stopped: bool, reason: str, how: tuple[float, bool]) -> None:
     from libs.client.control import operate
-    from libs.client.processes import confirmations, known
+    from libs.client.processes import confirmations
     from libs.contracts.proto.deedbook.control.v1 import control_pb2 as pb
 
     switch = pb.Switch(kind=f"SWITCH_KIND_{kind.name}", id=name, stopped=stopped)
     request = pb.FlipSwitchRequest(switch=switch, reason=reason)
     wait_s, json = how
 
-    async def work(control: Control) -> tuple[Done, list[Confirmed]]:
-        processes = known()
+    async def work(control: Control) -> tuple[Done, list[Confirmed], bool]:
         done = await control.change("FlipSwitch", request)
-        return done, await confirmations(processes, done.control_seq, done.asked_at, wait_s)
+        found = await confirmations(_watched(), done.control_seq, done.asked_at, wait_s)
+        return done, found, stopped and await _is_strange(control, kind, name)
 
-    done, found = operate(work)
+    done, found, strange = operate(work)
     if json:
         put_json(_as_json(done, found))
     else:
         _say(kind, name, stopped, done, found)
+    if strange:
+        typer.echo(f"NOT_REGISTERED: no {kind.value} {name} is known to your tenant; was it mistyped?", err=True)
+        typer.echo("What was meant goes on: look it up (`deed tool list`), and stop that.", err=True)
     if any(one.after_ms is None for one in found):
         typer.echo("NOT_CONFIRMED: not every process has confirmed it.", err=True)
         typer.echo("One that cannot follow the control ledger counts all as stopped: `deed doctor`.", err=True)
         raise typer.Exit(Exit.AWAY)
+
+
+def _watched() -> list[Process]:
+    """Whose confirmation is waited for. That nobody knows them is said, and never keeps anything from being stopped."""
+    from libs.client.operating import OperatorSettings, is_elsewhere
+    from libs.client.processes import known
+    from libs.runtime.settings import SettingsError, load
+    from libs.stack.errors import StackError
+
+    try:
+        return [] if is_elsewhere() and not load(OperatorSettings).processes else known()
+    except (SettingsError, StackError) as error:
+        typer.echo(f"Its processes cannot be asked: {error}", err=True)
+        return []
+
+
+async def _is_strange(control: Control, kind: Kind, name: str) -> bool:
+    """Was something stopped that nobody has registered?"""
+    from libs.client.errors import DeedbookError
+
+    try:
+        if kind is Kind.TOOL:
+            return name not in {one.tool for one in await control.tools(name.partition("/")[0])}
+        if kind is Kind.CAPABILITY:
+            return name not in {one.entry.capability for one in await control.tools()}
+    except DeedbookError:
+        pass  # it is stopped all the same
+    return False
 
 
 def _say(kind: Kind, name: str, stopped: bool, done: Done, found: list[Confirmed]) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from libs.client.ending import Exit, Failed, told
 from libs.client.options import OPERATE, Json, Reason, examples, put_json
+from libs.client.rendering.page import visible
 from libs.client.tables import show as show_table
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def accept(
                 raise Failed("UNKNOWN_TOOL", f"{server} does not offer {name} any more", "", Exit.NOT_FOUND)
         before = _found(operate(lambda control: control.tools(server)), tool).entry
         for line in _differences(before.definition, now.definition):
-            typer.echo(line, err=True)
+            typer.echo(visible(line), err=True)
         if not yes:
             typer.confirm(f"Accept {tool} as it is now?", abort=True, err=True)
         definition_hash = now.hash
@@ -187,7 +188,7 @@ def _requests(
         if answers is not None and one.name not in answers:
             continue
         if answers is None:
-            typer.echo(f"{server}/{one.name}: {one.purpose}", err=True)
+            typer.echo(visible(f"{server}/{one.name}: {one.purpose}"), err=True)
             if len(offered) > 1 and not typer.confirm("Register it?", default=False):
                 continue
         said = answers[one.name] if answers is not None else ask_about(server, one)

@@ -184,6 +184,19 @@ async def test_what_failed_is_tried_again_under_a_new_key(client: Client, human:
     assert (await client.wait(again)).state is State.SUCCEEDED
 
 
+async def test_what_happened_or_may_still_happen_is_not_tried_again(client: Client) -> None:
+    done = await client.submit(journal())
+    await client.wait(done)
+    waits = await client.submit(guarded())
+    await client.wait(waits, until_human=True)
+    for before, code in ((done, "ALREADY_DONE"), (waits, "NOT_ENDED")):
+        with pytest.raises(InvalidRequest) as raised:
+            await client.retry(before)
+        assert raised.value.code == code
+    await client.cancel(waits)
+    assert (await client.wait(waits)).state is State.CANCELLED
+
+
 async def test_what_is_not_there_or_not_allowed_is_said(system: System, caller: Connect) -> None:
     async with Client(caller()) as client:
         for question in (client.get(NOBODY), client.wait(NOBODY)):

@@ -97,6 +97,13 @@ def test_a_submission_is_told_of_by_its_id_or_its_place(deed: Program) -> None:
     assert (accepted.object["state"], accepted.exit_code) == ("ACCEPTED", 0)
     other = deed("submit", "builtin/journal", "n=7", *READ, "--key", "placed", "--wait", **kafka)
     assert other.exit_code == 1
+    document = json.dumps(
+        {"tool": "builtin/journal", "arguments": {"n": 8}, "key": "twice", "expires_at": in_an_hour()}
+    )
+    deed("submit", "-", "--wait", given=document)
+    hint = deed("submit", "-", given=document).err.partition("`deed ")[2].partition("`")[0]
+    repeated = deed(*hint.split(), "--json")
+    assert (repeated.object["state"], repeated.exit_code) == ("REPEATED", 0), hint
     place = f"intents/{first['partition']}/{first['offset'] + 1}"
     rejected = deed("submission", place)
     assert rejected.lines[0].endswith("  REJECTED"), rejected
@@ -126,6 +133,8 @@ def test_people_agree_to_exactly_what_they_saw(deed: Program) -> None:
     mine = deed("--as", "agent-7", "approve", intent, "--yes")
     assert (mine.exit_code, mine.err.partition(":")[0]) == (4, "SELF_APPROVAL")
     assert deed("--as", "ann", "approve", intent).exit_code == 2, "in a script nobody can be asked"
+    unseen = deed("--as", "ann", "approve", intent, "--json", given="y\n")
+    assert (unseen.exit_code, unseen.err.partition(":")[0], unseen.out) == (2, "NOT_CONFIRMED", "")
     other = deed("--as", "ann", "approve", intent, "--yes", "--digest", "00" * 32)
     assert (other.exit_code, other.err.partition(":")[0]) == (1, "DIGEST_MISMATCH")
     digest = deed("get", intent, "--json").object["approval"]["action_digest"]
@@ -198,11 +207,24 @@ def test_what_definitely_did_not_happen_is_retried_once(deed: Program, tmp_path:
     before = deed("submit", str(file), "--wait", "--json").object["intent_id"]
     file.write_text(json.dumps({**document, "capability": "builtin.journal", "expires_at": in_an_hour()}))
     first = deed("retry", before, str(file), "--wait", "--json")
-    again = deed("retry", before, str(file), "--wait", "--json")
+    again = deed("retry", before.upper(), str(file), "--wait", "--json")
     assert (first.object["state"], first.exit_code) == ("SUCCEEDED", 0)
     assert first.object["intent_id"] == again.object["intent_id"] != before
     done = deed("retry", first.object["intent_id"], str(file))
     assert (done.exit_code, done.err.partition(":")[0]) == (1, "ALREADY_DONE")
+
+
+def test_what_may_have_been_submitted_is_typed_again_without_being_done_twice(deed: Program) -> None:
+    """The same words would be another intent: with another key, another expiry and other times."""
+    away = {"DEED_GATEWAY": "127.0.0.1:9", "DEED_TOKEN": "mine-and-mine", "DEED_CALL_TIMEOUT_MS": "300"}
+    lost = deed("submit", "builtin/journal", "line=it's \u20ac 5", *READ, **away)
+    assert lost.exit_code == 5, lost
+    *_, command, document, end = lost.err.splitlines()
+    assert (command, end) == ("deed submit - <<'END'", "END")
+    first = deed("submit", "-", "--wait", "--json", given=document).object
+    again = deed("submit", "-", "--wait", "--json", given=document).object
+    assert first["state"] == "SUCCEEDED"
+    assert (again["intent_id"], again["ended_at"]) == (first["intent_id"], first["ended_at"])
 
 
 def test_lists_are_filtered_bounded_and_one_object_per_line_for_programs(deed: Program) -> None:
@@ -228,6 +250,13 @@ def test_lists_are_filtered_bounded_and_one_object_per_line_for_programs(deed: P
         (("list",), {"DEED_CALL_TIMEOUT_MS": "soon"}, 2, "SETTING_WRONG"),
         (("submit", "builtin/journal", "nonsense"), {}, 2, "FIELD_INVALID"),
         (("submit", "missing.json"), {}, 2, "FILE_UNREADABLE"),
+        (("submit", "builtin/journal", "n=1", "--expires", "999999999d"), {}, 2, "FIELD_INVALID"),
+        (("submit", "builtin/journal", "--cost-cap-micros", "99999999999999999999"), {}, 2, ""),
+        (("list",), {"DEED_TOKEN": "two words"}, 2, "MISCONFIGURED"),
+        (("list",), {"DEED_STATUS": "localhost", "DEED_TOKEN": "x"}, 2, "SETTING_WRONG"),
+        (("dead", "list", "--service", "intakes"), {}, 2, "SERVICE_UNKNOWN"),
+        (("verify",), {"DEED_KAFKA_BOOTSTRAP": "127.0.0.1:9", "DEED_KAFKA_TIMEOUT_MS": "300"}, 5, "AWAY"),
+        (("dead", "list"), {"DEED_KAFKA_BOOTSTRAP": "127.0.0.1:9", "DEED_KAFKA_TIMEOUT_MS": "300"}, 5, "AWAY"),
         (("unpark", "0b8d1d1e-0000-5000-8000-000000000000", "--reason", "x"), {}, 3, "NOT_FOUND"),
     ],
 )

@@ -3,6 +3,7 @@
 # ruff: noqa: N802 - the contract names the methods
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -49,19 +50,60 @@ class Cutting(status_pb2_grpc.StatusServiceServicer):
         return pb.GetResponse(intent=found)
 
 
+class Silent(Cutting):
+    """Says one thing and then nothing, on a stream that stays open."""
+
+    async def Watch(self, request: pb.WatchRequest, context: Any) -> AsyncIterator[pb.WatchResponse]:
+        self.asked.append(request.after_version)
+        yield pb.WatchResponse(intent=pb.Intent(version=1, state=pb.STATE_RUNNING))
+        await asyncio.Event().wait()
+
+
+class Losing:
+    """A network that forgets a connection: its ends stay open, and nothing that is sent arrives. New ones work."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self.connections = 0
+        self.lost = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        number = self.connections
+        there, onward = await asyncio.open_connection("127.0.0.1", self._port)
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._carry(number, reader, onward))
+            both.create_task(self._carry(number, there, writer))
+
+    async def _carry(self, number: int, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        while piece := await source.read(65_536):
+            if number > self.lost:
+                target.write(piece)
+        target.close()
+
+
 @asynccontextmanager
 async def serving(servicer: Cutting) -> AsyncIterator[Client]:
     """A client of it."""
-    server = grpc.aio.server()
+    async with listening(servicer) as port, Client(connection(port)) as client:
+        yield client
+
+
+@asynccontextmanager
+async def listening(servicer: Cutting) -> AsyncIterator[int]:
+    """Its port. It lets its clients ask whether it is there, as our servers do."""
+    server = grpc.aio.server(options=(("grpc.http2.min_ping_interval_without_data_ms", 10),))
     status_pb2_grpc.add_StatusServiceServicer_to_server(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    connection = Connection(f"127.0.0.1:{port}", f"127.0.0.1:{port}", lambda: "token", timeout_s=CALL_S)
     try:
-        async with Client(connection) as client:
-            yield client
+        yield port
     finally:
         await server.stop(0)
+
+
+def connection(port: int, quiet_s: float = 20.0) -> Connection:
+    return Connection(f"127.0.0.1:{port}", f"127.0.0.1:{port}", lambda: "token", timeout_s=CALL_S, quiet_s=quiet_s)
 
 
 async def test_each_version_is_told_once_over_many_streams() -> None:
@@ -90,3 +132,27 @@ async def test_who_answers_nothing_is_given_up() -> None:
         with pytest.raises(TimedOut) as late:
             await client.wait("one", limit_s=0.3)
         assert late.value.deed and late.value.deed.version == 1
+
+
+async def test_a_connection_that_is_gone_without_a_word_is_noticed_and_the_deed_followed_on_another() -> None:
+    async with listening(servicer := Silent()) as port:
+        network = Losing(port)
+        server = await asyncio.start_server(network.serve, "127.0.0.1", 0)
+        through = server.sockets[0].getsockname()[1]
+        versions = []
+        async with server, Client(connection(through, quiet_s=1.0)) as client, asyncio.timeout(20):
+            async for deed in client.watch("one"):
+                versions.append(deed.version)
+                servicer.questions = 10  # it ends meanwhile
+                network.lost = network.connections
+        assert versions == [1, 12]
+
+
+async def test_a_proxy_of_the_environment_never_sees_what_goes_to_this_very_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It would get the token, in the clear."""
+    for name in ("http_proxy", "https_proxy", "grpc_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    async with serving(Cutting()) as client:
+        assert (await client.get("one")).version == 2

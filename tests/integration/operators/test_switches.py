@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+from collections.abc import Callable
+
 import pytest
 
-from tests.integration.operators.conftest import Deed
+from libs.runtime.devkeys import Who, mint
+from libs.stack.report import load as load_report
+from tests.integration.operators.conftest import Deed, Said
 
 pytestmark = pytest.mark.integration
 PROCESSES = ["w1", "control", "status", "gateway"]
@@ -43,3 +49,48 @@ def test_a_process_that_does_not_confirm_is_named(deed: Deed) -> None:
     assert "127.0.0.1:9" in away.out
     assert "NOT_CONFIRMED" in away.err
     deed("unkill", "tenant", "--reason", "x")
+
+
+def test_a_stop_of_what_nobody_has_registered_is_no_comfort(deed: Deed) -> None:
+    for kind, name, strange in (
+        ("tool", "builtin/jurnal", True),
+        ("tool", "builtin/journal", False),
+        ("capability", "builtin.jurnal", True),
+        ("capability", "builtin.journal", False),
+        ("account", "acme/whoever", False),
+    ):
+        said = deed.run("kill", kind, name, "--reason", "drill")
+        assert (said.code, f"NOT_REGISTERED: no {kind} {name}" in said.err) == (0, strange)
+        deed("unkill", kind, name, "--reason", "over")
+
+
+def test_processes_of_another_deployment_than_the_one_that_is_called_confirm_nothing(deed: Deed) -> None:
+    """Here: those of the local system, for a gateway that is called by another way."""
+    lines = load_report(deed.folder).lines
+    port = next(line.ports["grpc"] for line in lines if line.name == "gateway")
+    token = mint(deed.folder.keys, Who("olga", "acme", "HUMAN", (), ("operator",)))
+
+    async def through(work: Callable[[int], Said]) -> Said:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            there, onward = await asyncio.open_connection("127.0.0.1", port)
+            async with asyncio.TaskGroup() as both:
+                both.create_task(carry(reader, onward))
+                both.create_task(carry(there, writer))
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        async with server:
+            return await asyncio.to_thread(work, server.sockets[0].getsockname()[1])
+
+    def kill(at: int) -> Said:
+        env = {"DEED_GATEWAY": f"127.0.0.1:{at}", "DEED_TOKEN": token}
+        return deed.run("kill", "tenant", "--reason", "drill", "--json", **env)
+
+    said = asyncio.run(through(kill))
+    assert (said.code, json.loads(said.out)["processes"]) == (0, []), said
+    deed("unkill", "tenant", "--reason", "over")
+
+
+async def carry(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    while piece := await source.read(65_536):
+        target.write(piece)
+    target.close()

@@ -51,6 +51,8 @@ def test_a_token_file_is_read_for_each_call(folder: Folder) -> None:
         ({"gateway": "deeds.example.org:443", "status": "127.0.0.1:2", "token_file": "x"}, "DEED_CA_FILE"),
         ({"gateway": "127.0.0.1:1", "status": "[fd00::1]:443", "token_file": "x"}, "DEED_CA_FILE"),
         ({"gateway": "127.0.0.1:1", "status": "127.0.0.1:2", "ca_file": "/nowhere"}, "DEED_CA_FILE"),
+        ({"gateway": "localhost", "status": "127.0.0.1:2", "token_file": "x"}, "DEED_GATEWAY is wrong.* host:port"),
+        ({"gateway": "127.0.0.1:1", "status": "http://127.0.0.1:2", "token_file": "x"}, "DEED_STATUS is wrong"),
     ],
 )
 def test_what_is_missing_names_its_variable(folder: Folder, given: dict[str, str], named: str) -> None:
@@ -68,3 +70,17 @@ def test_at_a_local_system_nothing_needs_to_be_said(folder: Folder) -> None:
     claims = jwt.decode(found.token(), options={"verify_signature": False})
     assert (claims["sub"], claims["tenant"], claims["kind"]) == ("ann", "acme", "HUMAN")
     assert "approver" in claims["roles"]
+
+
+@pytest.mark.parametrize("token", [b"", b"two words", b"two\nlines", b"\xff\xfe", "t\u00f6ken".encode()])
+def test_a_token_that_cannot_be_one_names_its_variable(folder: Folder, token: bytes) -> None:
+    file = folder.root / "token"
+    file.write_bytes(token)
+    found = connect(load(ClientSettings, gateway="127.0.0.1:1", status="127.0.0.1:2", token_file=str(file)))
+    with pytest.raises(SettingsError, match="DEED_TOKEN_FILE"):
+        found.metadata()
+
+
+def test_a_line_end_behind_a_token_does_no_harm(folder: Folder) -> None:
+    found = connect(load(ClientSettings, gateway="127.0.0.1:1", status="127.0.0.1:2", token="mine-and-mine-alone\n"))
+    assert found.metadata() == (("authorization", "Bearer mine-and-mine-alone"),)

@@ -102,6 +102,10 @@ def test_data_is_from_now_unless_a_time_is_named() -> None:
         (lambda: text.evidence("ticket"), "FIELD_INVALID"),
         (lambda: text.expiry("soon", NOW), "FIELD_INVALID"),
         (lambda: text.expiry("2026-11-22T01:00:00", NOW), "FIELD_INVALID"),
+        (lambda: text.expiry("999999999d", NOW), "FIELD_INVALID"),
+        (lambda: text.expiry("0001-01-01T00:00:00+23:00", NOW), "FIELD_INVALID"),
+        (lambda: text.together({"arguments": [1]}, {}, ["n=1"]), "FIELD_INVALID"),
+        (lambda: text.together({}, {}, ["n=1", "n=2"]), "FIELD_INVALID"),
     ],
 )
 def test_what_is_wrong_is_wrong_use_and_says_what(wrong: object, code: str) -> None:
@@ -109,3 +113,14 @@ def test_what_is_wrong_is_wrong_use_and_says_what(wrong: object, code: str) -> N
         wrong()  # type: ignore[operator]
     assert (refused.value.code, refused.value.exit_code) == (code, Exit.WRONG_USE)
     assert refused.value.reason
+
+
+@pytest.mark.parametrize("note", ["plain", "Zahlung \u00fcber 3 \u20ac", "a\u200bb \U000e0001 \x9b", 'it\'s "so"\nEND'])
+def test_the_document_of_an_intent_is_that_very_intent_again(note: str) -> None:
+    intent = text.make(
+        {**DOCUMENT, "arguments": {"note": note, "n": [1, None]}, "cost_class": "MEDIUM", "retry_of": "x"}
+    )
+    said = text.document(intent)
+    assert said.isascii() and said.isprintable()
+    assert text.make(text.read_document(said)) == intent
+    assert text.make(text.read_document(text.document(text.make({"tool": "a/b"})))).tool == "a/b"
