@@ -41,7 +41,7 @@ class CitedEvents:
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 views = await self._views({intent_id for intent_id, _ in citations})
-        except CONNECT_ERRORS as error:
+        except (*CONNECT_ERRORS, msgspec.MsgspecError, ValueError) as error:  # a newer release's view, no address
             self._away_until_ms = self._now_ms() + AWAY_MS
             self._drop()
             self._log.warning("cited events cannot be looked up", error=repr(error))

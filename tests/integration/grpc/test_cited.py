@@ -55,3 +55,22 @@ async def test_who_does_not_answer_is_left_alone_for_a_while(database: str) -> N
     now_ms += AWAY_MS
     assert await ask([(ONE, EVENT)]) == {(ONE, EVENT): ""}
     await ask.close()
+
+
+async def test_a_view_that_cannot_be_read_is_no_end_of_the_process(database: str) -> None:
+    """Of a newer release, say. Whoever looks up must answer: a lane waits for it."""
+    await migrate(database, ["status"])
+    connection = await asyncpg.connect(database)
+    await connection.execute(
+        "INSERT INTO status.state (key, lane, state) VALUES ($1, 0, $2)", UUID(bytes=ONE), msgspec.msgpack.encode([1])
+    )
+    await connection.close()
+    ask = CitedEvents(database)
+    assert await ask([(ONE, EVENT)]) == {}
+    await ask.close()
+
+
+async def test_an_address_that_is_none_is_no_end_of_the_process() -> None:
+    ask = CitedEvents("postgresql://x@127.0.0.1:nowhere/x")
+    assert await ask([(ONE, EVENT)]) == {}
+    await ask.close()
