@@ -24,6 +24,9 @@ class Unknown(Exception):
     """The answer did not come: the statement may or may not have taken effect."""
 
 
+DATABASE_FAILED = (Unknown, asyncpg.PostgresError)  # what `Line.fetch` raises
+
+
 class Line:
     """One connection, used by one call at a time; it is opened when needed and again after an error."""
 

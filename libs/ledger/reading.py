@@ -13,6 +13,7 @@ from aiokafka.errors import CorruptRecordException, KafkaError, OffsetOutOfRange
 
 from libs.ledger.chain import event_hash
 from libs.ledger.codec import CodecError, frame
+from libs.ledger.database import DATABASE_FAILED
 from libs.ledger.fitness import TopicUnfit, check_partitions, limit, remedy
 from libs.ledger.hosted import Hosted
 from libs.ledger.protocol import Check, Checked, FetchFailed, Follow, OutRecord, Records, TailRecord
@@ -161,7 +162,7 @@ class Checker:
                 return await kafka.within(self._check(action), seconds)
             except NotWritable as error:
                 return Checked(action.lane, action.claim, {}, {}, {}, {}, unwritable=error.topics)
-            except (*AWAY, TopicUnfit) as error:
+            except (*AWAY, *DATABASE_FAILED, TopicUnfit) as error:
                 await self._drop()
                 return Checked(action.lane, action.claim, {}, {}, {}, {}, f"{type(error).__name__}: {error}")
 

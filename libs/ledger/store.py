@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
 import asyncpg
 import msgspec
 
 from libs.ledger.columns import commit_arguments, commit_statement, lane_row, work_row
-from libs.ledger.database import Line, Unknown
+from libs.ledger.database import DATABASE_FAILED, Line, Unknown
 from libs.ledger.hosted import Hosted
 from libs.ledger.protocol import (
     Claim,
@@ -149,7 +148,7 @@ class Store:
                 statement = f"SELECT * FROM {self._scoped}.scope WHERE scope = ANY ($1) ORDER BY scope, stripe"
                 for row in await self.rounds.fetch(statement, list(action.scopes)):
                     scopes[row["scope"]].append(ScopeRow(*row))
-        except (Unknown, asyncpg.PostgresError) as error:
+        except DATABASE_FAILED as error:
             return Loaded(action.round, {}, {}, f"{type(error).__name__}: {error}")
         return Loaded(action.round, states, scopes)
 
@@ -184,7 +183,7 @@ class Store:
                 [k[2] for k in keys],
                 now_at,
             )
-        except (Unknown, asyncpg.PostgresError) as error:
+        except DATABASE_FAILED as error:
             return Started({}, claims, error=f"{type(error).__name__}: {error}")
         lanes: dict[int, list[tuple[bytes, int]]] = {}
         mine: set[int] = set()
@@ -202,7 +201,7 @@ class Store:
         statement = "SELECT " + ", ".join(f"{n}.renew($1, $2, $3, $4)" for n in self.names)
         try:
             rows = await self.leases.fetch(statement, self.options.token, lanes, epochs, self.options.lease_ms)
-        except (Unknown, asyncpg.PostgresError) as error:
+        except DATABASE_FAILED as error:
             return Renewed(sent, (), (), f"{type(error).__name__}: {error}")
         kept = set.intersection(*(set(column) for column in rows[0]))
         return Renewed(
@@ -224,7 +223,7 @@ class Store:
                     options.worker_ttl_ms * 20,
                 )  # fmt: skip
             rows = await self.leases.fetch(self._survey_statement, options.worker_ttl_ms, options.lanes)
-        except (Unknown, asyncpg.PostgresError) as error:
+        except DATABASE_FAILED as error:
             return Surveyed(sent, 0, (), (), f"{type(error).__name__}: {error}")
         workers = [r["token"] for r in rows if r["kind"] == "worker"]
         lanes = [LaneSeen(r["lane"], r["token"], r["free"], r["said"] or "") for r in rows if r["kind"] == "lane"]
@@ -234,7 +233,7 @@ class Store:
     async def release(self, action: Release) -> Released:
         """Rule 21: give the rows back; a lost answer counts as released."""
         statement = "SELECT " + ", ".join(f"{n}.release($1, $2, $3, $4)" for n in self.names)
-        with suppress(Unknown, asyncpg.PostgresError):  # the lease runs out by itself
+        with suppressDATABASE_FAILED:  # the lease runs out by itself
             await self.leases.fetch(statement, self.options.token, action.lane, action.epoch, action.quiet_until_at)
         return Released(action.lane, action.claim)
 
@@ -252,7 +251,7 @@ class Store:
         statement = "SELECT " + ", ".join(f"{n}.{function}($1, $2, $3, $4)" for n in self.names)
         try:
             rows = await self.leases.fetch(statement, self.options.token, lane, epoch, text)
-        except (Unknown, asyncpg.PostgresError):
+        except DATABASE_FAILED:
             return False
         return all(rows[0])
 
@@ -263,7 +262,7 @@ class Store:
             for lane in lanes:
                 try:
                     await self.leases.fetch(f"SELECT {name}.trim_outbox($1, $2, $3)", lane, keep_ms, keep_bytes)
-                except (Unknown, asyncpg.PostgresError):
+                except DATABASE_FAILED:
                     return  # housekeeping: the next turn does it
 
 

@@ -9,6 +9,7 @@ import msgspec
 
 from libs.ledger.anchors import Verdict, check_input, check_output
 from libs.ledger.chain import ZERO, Cursor
+from libs.ledger.database import Unknown
 from libs.ledger.producing import Appender
 from libs.ledger.protocol import Acked, Check, Checked, LaneRow, OutRecord, Publish, Published
 from libs.ledger.reading import Checker
@@ -30,12 +31,15 @@ class Looking:
         self.log, self.kept = log, dict[int, OutRecord]()
         self.output, self.input, self.commands = a_topic(), a_topic(), a_topic("commands")
         self.asked_from: list[int] = []
+        self.database_is_away = False
         self.service: Service = service("alpha", writes=self.output, reads=(self.input,), commands=(self.commands,))
         self.row = LaneRow("alpha", 1, 0, ZERO, Published(), {}, b"", 0, 0, 1, "")
         self.checker = Checker(log.settings, "looking", hosted(self.service), self._kept)
         self.appender = Appender(log.settings, "looking")
 
     async def _kept(self, name: str, lane: int, from_seq: int) -> dict[int, OutRecord]:
+        if self.database_is_away:
+            raise Unknown("looking: cannot connect")
         self.asked_from.append(from_seq)
         return {seq: record for seq, record in self.kept.items() if seq >= from_seq}
 

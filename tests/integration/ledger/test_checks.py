@@ -109,6 +109,14 @@ async def test_a_lost_tail_is_mended_from_the_outbox(looking: Looking) -> None:
     assert found.verdict is Verdict.HALT and "seq 4" in found.reason
 
 
+async def test_a_database_that_goes_away_in_mid_check_is_an_answer_like_any_other(looking: Looking) -> None:
+    await looking.wrote(chain(3))
+    looking.database_is_away = True
+    assert "cannot connect" in (await looking.check()).error
+    looking.database_is_away = False
+    assert (await looking.check()).error == ""
+
+
 @pytest.mark.rule(10)
 async def test_the_outbox_gives_what_it_keeps_from_a_number_on(
     owner: Callable[..., Owner], db: Outsider, lane: int
