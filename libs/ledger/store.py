@@ -233,7 +233,7 @@ class Store:
     async def release(self, action: Release) -> Released:
         """Rule 21: give the rows back; a lost answer counts as released."""
         statement = "SELECT " + ", ".join(f"{n}.release($1, $2, $3, $4)" for n in self.names)
-        with suppressDATABASE_FAILED:  # the lease runs out by itself
+        with suppress(*DATABASE_FAILED):  # the lease runs out by itself
             await self.leases.fetch(statement, self.options.token, action.lane, action.epoch, action.quiet_until_at)
         return Released(action.lane, action.claim)
 
