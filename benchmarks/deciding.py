@@ -28,7 +28,7 @@ from libs.ledger.hosted import Hosted
 from libs.ledger.partition import lane_of
 from libs.ledger.records import dead_letter, decode_fact, decode_unpark
 from libs.ledger.service import Record, Result
-from libs.ledger.worker import Limits, Tools, Worker
+from libs.ledger.worker import Functions, Limits, Worker
 from libs.runtime import devkeys
 from libs.stack.shapes import SHAPES
 from libs.testkit import samples, seeding
@@ -51,8 +51,8 @@ class Servers:
         self.hosted = Hosted.of(services, CATALOGUE.encode_event, dead_letter, "benchmark")
         limits = Limits(LANES, batch_max=batch_max, effects_max={"OPAQUE": effects_max})
         self.press = press
-        tools = Tools(decode_fact, decode_unpark, {"intake": IntakeWorld(keys, TokenVerifier())})
-        self.worker = Worker(self.hosted, limits, tools, TOKEN)
+        functions = Functions(decode_fact, decode_unpark, {"intake": IntakeWorld(keys, TokenVerifier())})
+        self.worker = Worker(self.hosted, limits, functions, TOKEN)
         self._encode = msgspec.msgpack.Encoder().encode
         self._decoders: dict[str, Any] = {s.name: msgspec.msgpack.Decoder(s.state_type) for s in services}
         self._states: dict[str, dict[bytes, bytes]] = {s.name: {} for s in services}

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import psutil
 
-from libs.client.tables import show
+from libs.client.rendering.page import show_table
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def print_section(section: Section) -> None:
     """For people. A run that failed its check has no figure, only the reason."""
     say(f"\n({section.letter}) {section.title}")
     if section.lines:
-        show(("figure", "value", "unit", "target", "", ""), [_cells(line) for line in section.lines])
+        show_table(("figure", "value", "unit", "target", "", ""), [_cells(line) for line in section.lines])
     for note in section.notes:
         say(f"    {note}")
     for failure in section.failures:

@@ -30,8 +30,8 @@ from services.validation.settings import ValidationSettings
 REPORT_TIMEOUT_MS = 10_000
 
 
-class _World(dict[str, Any]):
-    """What deciders look at in `world.tools`; intake's entry follows the key set."""
+class _Owned(dict[str, Any]):
+    """What deciders look at in `world.owned`; intake's entry follows the key set."""
 
     def __init__(self, keys: KeySource | None) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ async def host_deciders(process: Process, names: Sequence[str]) -> None:
     try:
         give = CommandLog(reports, kafka.lanes).give_control
         effects = _effects(process, adapters, tools, give) if adapters is not None and tools is not None else None
-        given = Given(effects=effects, world=_World(keys), look_up=cited)
+        given = Given(effects=effects, owned=_Owned(keys), look_up=cited)
         await host(process, [TABLE[name] for name in names], given)
     finally:
         if keys is not None:

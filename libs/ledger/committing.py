@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from libs.ledger.worker import Worker
 
 
-class Step(StrEnum):
-    """Which answer the round waits for."""
+class Awaited(StrEnum):
+    """Which answer a round waits for."""
 
     MARK = "MARK"
     LOAD = "LOAD"
@@ -32,7 +32,7 @@ class Round:
     number: int
     takens: taking.Takens
     careful: bool = False
-    step: Step = Step.LOAD
+    awaited: Awaited = Awaited.LOAD
     asked: dict[str, dict[bytes, None]] = field(default_factory=dict)
     states: dict[str, dict[bytes, Any]] = field(default_factory=dict)
     scopes_full: set[str] = field(default_factory=set)
@@ -63,7 +63,7 @@ def commit(worker: Worker, round_: Round) -> None:
     if not round_.rows:
         end(worker, round_)
         return
-    round_.step = Step.COMMIT
+    round_.awaited = Awaited.COMMIT
     written = {
         service.name: [round_.batches[n][1][service.name] for n, rows in round_.rows.items() if service.name in rows]
         for service in worker.hosted.services
@@ -82,7 +82,7 @@ def _has_moved(lane: Lane, changes: dict[str, RowChange]) -> bool:
 def on_commit(worker: Worker, answer: Committed | CommitRefused | CommitUnknown) -> None:
     """All, nothing, or unknown."""
     round_ = worker.round
-    if round_ is None or round_.number != answer.round or round_.step is not Step.COMMIT:
+    if round_ is None or round_.number != answer.round or round_.awaited is not Awaited.COMMIT:
         return
     match answer:
         case Committed():

@@ -132,7 +132,7 @@ class Gate:
         if not worker.may_decide():
             self._later(lane, effect.key)  # the switches are not known: wait, visibly
             return
-        switch = worker.tools.stopped_by(worker.control, effect)
+        switch = worker.functions.stopped_by(worker.control, effect)
         if effect.stop_code:
             self._stop(lane, effect, effect.stop_code, effect.stop_reason)
         elif worker.now_at() >= effect.expires_at:

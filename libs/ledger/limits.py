@@ -43,10 +43,10 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Tools:
-    """The pure functions and values that a process gives the protocol."""
+class Functions:
+    """The pure functions that a process gives the protocol, and what it owns for its deciders to look at."""
 
     decode: Callable[[str, bytes], Fact]  # (topic, value) -> fact; raises on anything that is not exactly one event
     decode_unpark: Callable[[Record], Any]  # -> Unpark | None
-    world: Mapping[str, Any] = field(default_factory=dict)
+    owned: Mapping[str, Any] = field(default_factory=dict)
     stopped_by: Callable[[Any, Any], str] = lambda view, effect: ""  # the switch that stops an effect, or ""

@@ -73,7 +73,9 @@ def unpark(worker: Worker, lane: Lane, batch: LaneBatch, body: Unpark, command: 
     broken: list[tuple[Record, str]] = []
     for one in waiting:
         try:
-            item = as_input(one.record, service, worker.tools.decode, lambda s, r: worker.prepare(s, r, lane.number))
+            item = as_input(
+                one.record, service, worker.functions.decode, lambda s, r: worker.prepare(s, r, lane.number)
+            )
             inputs.extend([] if item is None else [item])
         except Exception as error:  # noqa: BLE001 - what cannot be read again must not stop the lane
             broken.append((one.record, f"{type(error).__name__}: {error}"))

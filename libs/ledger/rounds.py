@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from libs.ledger import careful, taking
 from libs.ledger.batch import LaneBatch
-from libs.ledger.committing import Round, Step, commit, end, put_back
+from libs.ledger.committing import Awaited, Round, commit, end, put_back
 from libs.ledger.errors import KeyBroken, LaneBroken, NeedsMore
 from libs.ledger.feeding import put_aside, run_batch
 from libs.ledger.lane import Lane, Phase
@@ -48,14 +48,14 @@ def begin(worker: Worker) -> None:
             _load(worker, round_)
             continue
         number, (claim, _) = next(iter(takens.items()))
-        round_.step = Step.MARK
+        round_.awaited = Awaited.MARK
         worker.out.append(Suspect(number, claim, worker.lanes[number].epoch, careful.mark_text(mark)))
 
 
 def on_suspected(worker: Worker, answer: Suspected) -> None:
     """The mark is written: now its inputs may be decided."""
     round_ = worker.round
-    if round_ is None or round_.step is not Step.MARK or answer.lane not in round_.takens:
+    if round_ is None or round_.awaited is not Awaited.MARK or answer.lane not in round_.takens:
         return
     claim, taken = round_.takens[answer.lane]
     lane = worker.current(answer.lane, claim)
@@ -85,7 +85,7 @@ def _load(worker: Worker, round_: Round) -> None:
                     states[key] = known[key]
                 else:
                     wanted[name].append(key)
-    round_.step = Step.LOAD
+    round_.awaited = Awaited.LOAD
     if any(wanted.values()):
         worker.out.append(Load(round_.number, {n: tuple(keys) for n, keys in wanted.items() if keys}))
     else:
@@ -98,7 +98,7 @@ def _load(worker: Worker, round_: Round) -> None:
 def on_loaded(worker: Worker, answer: Loaded) -> None:
     """The states are here: decide."""
     round_ = worker.round
-    if round_ is None or round_.number != answer.round or round_.step is not Step.LOAD:
+    if round_ is None or round_.number != answer.round or round_.awaited is not Awaited.LOAD:
         return
     if answer.error:
         worker.out.append(Alarm(-1, "LOAD_FAILED", answer.error))

@@ -237,7 +237,7 @@ class World:
     lanes: int
     scopes: Any = None
     dispatch_free: Callable[[str], bool] = lambda effect_class: True
-    tools: Mapping[str, Any] = field(default_factory=dict)  # things the process owns: key sets, secrets, settings
+    owned: Mapping[str, Any] = field(default_factory=dict)  # things the process owns: key sets, secrets, settings
     # Whose the cited events are: a tenant, "" = there is no such event, None = nobody could be asked.
     cited: Mapping[Citation, str | None] = field(default_factory=dict)
 

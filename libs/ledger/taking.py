@@ -144,7 +144,7 @@ def _event(worker: Worker, lane: Lane, record: Record) -> RecordItem | None:
     try:
         if record.flaw:
             raise CodecError(record.flaw)
-        return RecordItem(record, fact=worker.tools.decode(record.topic, record.value))
+        return RecordItem(record, fact=worker.functions.decode(record.topic, record.value))
     except Exception as error:  # noqa: BLE001 - corruption or a foreign writer (flow.md decision 3)
         worker.halt(lane, f"{record.topic} offset {record.offset}: {type(error).__name__}: {error}")
         return None
@@ -152,7 +152,7 @@ def _event(worker: Worker, lane: Lane, record: Record) -> RecordItem | None:
 
 def _message(worker: Worker, lane: Lane, record: Record) -> RecordItem:
     readers = worker.hosted.readers.get(record.topic, ())
-    unpark = worker.tools.decode_unpark(record) if record.topic == "commands" else None
+    unpark = worker.functions.decode_unpark(record) if record.topic == "commands" else None
     if unpark is not None:
         command = Command(unpark.intent_id, unpark, record, unpark.command_id)
         return RecordItem(record, commands=tuple((service, None) for service in readers), unpark=(unpark, command))
@@ -172,7 +172,7 @@ def _message(worker: Worker, lane: Lane, record: Record) -> RecordItem:
 def _unprepared(worker: Worker, raw: list[Record]) -> list[RecordItem]:
     """Records that are put aside: only events are decoded."""
     chained = worker.hosted.chained
-    return [RecordItem(r, fact=worker.tools.decode(r.topic, r.value) if r.topic in chained else None) for r in raw]
+    return [RecordItem(r, fact=worker.functions.decode(r.topic, r.value) if r.topic in chained else None) for r in raw]
 
 
 def keys_of(worker: Worker, taken: Taken) -> dict[str, dict[bytes, None]]:

@@ -16,7 +16,7 @@ from libs.ledger.calls import Calls
 from libs.ledger.gate import Gate
 from libs.ledger.hosted import Hosted
 from libs.ledger.lane import Lane, Phase, Trouble
-from libs.ledger.limits import NO_CONTROL, Limits, Tools
+from libs.ledger.limits import NO_CONTROL, Functions, Limits
 from libs.ledger.protocol import (
     Acked,
     Action,
@@ -50,14 +50,14 @@ from libs.ledger.protocol import (
 from libs.ledger.room import Room
 from libs.ledger.service import Command, Effect, Record, Service, World
 
-__all__ = ["Limits", "Tools", "Worker"]
+__all__ = ["Functions", "Limits", "Worker"]
 
 
 class Worker:
     """All lanes of this process. Not thread-safe: one loop calls `handle` and `tick`."""
 
-    def __init__(self, hosted: Hosted, limits: Limits, tools: Tools, token: bytes) -> None:
-        self.hosted, self.limits, self.tools, self.token = hosted, limits, tools, token
+    def __init__(self, hosted: Hosted, limits: Limits, functions: Functions, token: bytes) -> None:
+        self.hosted, self.limits, self.functions, self.token = hosted, limits, functions, token
         self.lanes = {n: Lane(n) for n in range(limits.lanes)}
         self.boot_ms = 0
         self.clock_offset_us: int | None = None  # database time minus boot time, in microseconds
@@ -149,7 +149,7 @@ class Worker:
         """The look right before the first byte (rule 17): there is time left, the switches are known and open, and the
         lane is ours."""
         in_time = boot_ms * 1000 + (self.clock_offset_us or 0) < effect.expires_at
-        open_ = self.knows_control(boot_ms) and not self.tools.stopped_by(self.control, effect)
+        open_ = self.knows_control(boot_ms) and not self.functions.stopped_by(self.control, effect)
         return in_time and open_ and self.lease_ok(number, claim, boot_ms)
 
     def lease_ok(self, number: int, claim: int, boot_ms: int) -> bool:
@@ -176,7 +176,7 @@ class Worker:
     def world(self) -> World:
         """What a batch needs of the world, without its lane."""
         return World(
-            now_at=self.now_at(), control=self.control, lane=-1, lanes=self.limits.lanes, tools=self.tools.world
+            now_at=self.now_at(), control=self.control, lane=-1, lanes=self.limits.lanes, owned=self.functions.owned
         )
 
     def prepare(self, service: Service, record: Record, lane: int) -> Command | None:
@@ -184,7 +184,7 @@ class Worker:
         if service.prepare is None:
             return None
         world = World(
-            now_at=self.now_at(), control=self.control, lane=lane, lanes=self.limits.lanes, tools=self.tools.world
+            now_at=self.now_at(), control=self.control, lane=lane, lanes=self.limits.lanes, owned=self.functions.owned
         )
         return service.prepare(record, world).command
 

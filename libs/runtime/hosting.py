@@ -19,8 +19,7 @@ from libs.governance.control import EMPTY, ControlView, stop_code
 from libs.ledger.codec import CATALOGUE
 from libs.ledger.database import CONNECT_ERRORS, migrate
 from libs.ledger.hosted import Hosted
-from libs.ledger.outside import LookUp, Outside
-from libs.ledger.outside import Tools as EffectTools
+from libs.ledger.outside import LookUp, Outside, Tools
 from libs.ledger.producing import Appender
 from libs.ledger.protocol import ControlSeen
 from libs.ledger.reading import Checker, Follower
@@ -28,7 +27,7 @@ from libs.ledger.records import dead_letter, decode_fact, decode_unpark, encode_
 from libs.ledger.service import Service
 from libs.ledger.shell import Shell
 from libs.ledger.store import Store, StoreOptions
-from libs.ledger.worker import Limits, Tools, Worker
+from libs.ledger.worker import Functions, Limits, Worker
 from libs.runtime.clock import boottime_ms, wall_micros
 from libs.runtime.control_tail import ControlTail
 from libs.runtime.gauges import show_lanes
@@ -66,8 +65,8 @@ class LaneSettings(Settings):
 class Given:
     """What a service's `__main__` adds: how effects are called, things that deciders look at, tasks beside the loop."""
 
-    effects: Callable[[Callable[[], ControlView]], EffectTools] | None = None
-    world: Mapping[str, Any] = field(default_factory=dict)
+    effects: Callable[[Callable[[], ControlView]], Tools] | None = None
+    owned: Mapping[str, Any] = field(default_factory=dict)
     look_up: LookUp | None = None  # whose the events are that an intent cites
     lanes: int | None = None  # control has one lane whatever the setting says
     batch_max: int = 0  # status folds more at once than deciders decide; 0 = the setting
@@ -101,13 +100,13 @@ async def host(process: Process, services: Sequence[Service], given: Given) -> N
     token, name = secrets.token_bytes(16), f"{process.name}-{os.getpid()}"
     hosted = Hosted.of(services, CATALOGUE.encode_event, dead_letter, VERSION)
     limits = _limits(lanes, control, given, kafka_settings.lanes)
-    pure = Tools(
+    functions = Functions(
         decode=decode_fact,
         decode_unpark=decode_unpark,
-        world=given.world,
+        owned=given.owned,
         stopped_by=_switch,
     )
-    worker = Worker(hosted, limits, pure, token)
+    worker = Worker(hosted, limits, functions, token)
     options = StoreOptions(
         token=token, name=name, shape=lanes.shape, lanes=limits.lanes, lease_ms=lanes.lease_ms,
         worker_ttl_ms=limits.worker_ttl_ms, timeout_ms=database.database_timeout_ms,

@@ -26,8 +26,8 @@ _numbers = itertools.count(1)
 def desk(control: ControlView | None = None, **entry: Any) -> Desk:
     """All deciding services and status, in one lane. `entry`: how the tool git/commit differs."""
     services = [TABLE[name] for name in (*DECIDERS, "status")]
-    tools = {"intake": IntakeWorld(NO_KEYS, TokenVerifier())}
-    return Desk(services, control or standard_control(**entry), tools)
+    owned = {"intake": IntakeWorld(NO_KEYS, TokenVerifier())}
+    return Desk(services, control or standard_control(**entry), owned)
 
 
 def submit(at: Desk, wanted: e.Intent | None = None, who: e.Principal = AGENT, offset: int = 0) -> bytes:

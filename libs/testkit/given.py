@@ -73,7 +73,7 @@ class Desk:
         self,
         services: Iterable[Service],
         control: ControlView,
-        tools: Mapping[str, Any] | None = None,
+        owned: Mapping[str, Any] | None = None,
         scopes: Stripes | None = None,
         lane: tuple[int, int] = (0, 1),
     ) -> None:
@@ -87,7 +87,7 @@ class Desk:
             lanes=lane[1],
             scopes=self.scopes,
             dispatch_free=lambda effect_class: self.capacity > len(self.effects()),
-            tools=tools or {},
+            owned=owned or {},
         )
         self.states: dict[tuple[str, bytes], bytes] = {}
         self.queues: dict[Queue, deque[Fact]] = {}

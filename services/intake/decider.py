@@ -36,7 +36,7 @@ class IntakeLimits(msgspec.Struct, frozen=True):
 
 
 class IntakeWorld(msgspec.Struct, frozen=True):
-    """What intake finds in `world.tools["intake"]`: whom to believe, and how much to take."""
+    """What intake finds in `world.owned["intake"]`: whom to believe, and how much to take."""
 
     keys: KeySet
     verifier: TokenVerifier
@@ -110,7 +110,7 @@ def _submitted(key: bytes, submission: Submission, state: IntakeState, world: Wo
         return _reject(refused(submission, "KEY_REUSED", "the key was used for other content or by someone else"))
     if intent.expires_at <= max(world.now_at, home.arrived_at):
         return _reject(refused(submission, "EXPIRED", "it expired before it was looked at"))
-    if home.arrived_at > world.now_at + world.tools["intake"].limits.skew_max_s * SECOND:
+    if home.arrived_at > world.now_at + world.owned["intake"].limits.skew_max_s * SECOND:
         return _reject(refused(submission, "CLOCK_SKEW", "it arrives from the future"))
     return [_accept(submission)]
 

@@ -40,7 +40,7 @@ def prepare(record: Record, world: World) -> Prepared:
     """What the record means to intake. Records of other topics are not for it."""
     if record.topic not in (INTENTS, HOME):
         return Prepared(None)
-    settings: IntakeWorld = world.tools["intake"]
+    settings: IntakeWorld = world.owned["intake"]
     home = intent = None
     try:
         if record.flaw:

@@ -12,7 +12,7 @@ import typer
 
 from libs.client.ending import Failed, told
 from libs.client.options import MICROS_MAX, OPERATE, Json, Reason, examples, put_json
-from libs.client.tables import show as show_table
+from libs.client.rendering.page import show_table
 
 if TYPE_CHECKING:
     from libs.client.scopes import Sums

@@ -12,7 +12,7 @@ import msgspec
 import typer
 
 from libs.client.options import examples
-from libs.client.tables import show as show_table
+from libs.client.rendering.page import show_table
 from libs.stack.errors import StackError
 from libs.stack.folders import Folder, home
 from libs.stack.where import database_of

@@ -14,7 +14,7 @@ import typer
 
 from libs.client.ending import Failed, told
 from libs.client.options import Json, examples
-from libs.client.tables import show as show_table
+from libs.client.rendering.page import show_table
 
 T = TypeVar("T")
 HELP = """Shows the lanes of every service: who works on them, or why nobody does.

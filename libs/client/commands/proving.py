@@ -11,7 +11,7 @@ import typer
 
 from libs.client.ending import Exit, told
 from libs.client.options import OPERATE, Json, examples, put_json
-from libs.client.tables import show as show_table
+from libs.client.rendering.page import show_table
 
 if TYPE_CHECKING:
     from libs.client.books import Books

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from libs.client.options import OPERATE, Json, Reason, examples, put_json
-from libs.client.tables import show
+from libs.client.rendering.page import show_table
 
 HELP = """Which tool servers there are.
 
@@ -57,7 +57,7 @@ def list_(json: Json = False) -> None:
             (str(one["server"]), str(one["transport"]), str(one["profile"]), ", ".join(one["tenants"]) or "all")
             for one in found
         ]
-        show(("SERVER", "TRANSPORT", "PROFILE", "TENANTS"), rows)
+        show_table(("SERVER", "TRANSPORT", "PROFILE", "TENANTS"), rows)
     else:
         typer.echo("No server is registered: `deed mcp add SERVER`.")
 

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from libs.client.options import examples
-from libs.client.tables import show
+from libs.client.rendering.page import show_table
 from libs.stack import background, tail
 from libs.stack.errors import StackError
 from libs.stack.folders import Folder, home
@@ -128,7 +128,7 @@ def _print(report: Report, json: bool) -> None:
         sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
         return
     rows = [_row(line) for line in report.lines]
-    show(("NAME", "PID", "STATE", "RESTARTS", "READY", "PORTS", ""), rows)
+    show_table(("NAME", "PID", "STATE", "RESTARTS", "READY", "PORTS", ""), rows)
     if report.phase == "ready" and report.ready_s is not None:
         typer.echo(f"{report.shape}, {report.lanes} lanes; was ready after {report.ready_s:.1f} s.")
 

@@ -10,7 +10,7 @@ import typer
 
 from libs.client.ending import Exit
 from libs.client.options import OPERATE, Json, Reason, examples, put_json
-from libs.client.tables import show
+from libs.client.rendering.page import show_table
 
 if TYPE_CHECKING:
     from libs.client.control import Control, Done
@@ -85,7 +85,7 @@ def switches(json: Json = False) -> None:
         return
     if found:
         keys = ("kind", "id", "since", "by", "reason")
-        show([key.upper() for key in keys], [[str(one[key]) for key in keys] for one in found])
+        show_table([key.upper() for key in keys], [[str(one[key]) for key in keys] for one in found])
     else:
         typer.echo("No switch is set.")
     if not config.fresh:
@@ -154,7 +154,7 @@ def _say(kind: Kind, name: str, stopped: bool, done: Done, found: list[Confirmed
     if not found:
         typer.echo("Where its processes are, nobody said: name them in DEED_PROCESSES to see each confirm it.")
         return
-    show(
+    show_table(
         ("PROCESS", "CONFIRMED AFTER", ""),
         [(one.name, "-" if one.after_ms is None else f"{one.after_ms:.0f} ms", one.why) for one in found],
     )

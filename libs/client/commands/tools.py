@@ -9,8 +9,7 @@ import typer
 
 from libs.client.ending import Exit, Failed, told
 from libs.client.options import OPERATE, Json, Reason, examples, put_json
-from libs.client.rendering.page import visible
-from libs.client.tables import show as show_table
+from libs.client.rendering.page import show_table, visible
 
 if TYPE_CHECKING:
     from libs.client.control import Done

@@ -87,6 +87,11 @@ def put(page: Page) -> None:
         )
 
 
+def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows under headings."""
+    put([Grid(tuple(headings), tuple(map(tuple, rows)))])
+
+
 def _rich_line(part: Line) -> Text:
     from rich.text import Text
 

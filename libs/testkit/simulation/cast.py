@@ -70,7 +70,7 @@ class Cast(Protocol):
         ...
 
     @property
-    def tools(self) -> Mapping[str, Any]:
+    def owned(self) -> Mapping[str, Any]:
         """What the deciders look at besides states and switches."""
         ...
 
@@ -114,7 +114,7 @@ class SmallCast:
         self.poison = Poison({}, {})
 
     @property
-    def tools(self) -> Mapping[str, Any]:
+    def owned(self) -> Mapping[str, Any]:
         return {"poison": self.poison}
 
     def view(self, seq: int, stopped: frozenset[str]) -> View:

@@ -63,7 +63,7 @@ class Poison:
 
 def poison(world: World) -> Poison:
     """What this simulation's deciders stumble over."""
-    found: Poison = world.tools["poison"]
+    found: Poison = world.owned["poison"]
     return found
 
 

@@ -42,7 +42,7 @@ class RealCast:
         self._intake = IntakeWorld(KeySet(1, {}), TokenVerifier())
 
     @property
-    def tools(self) -> Mapping[str, Any]:
+    def owned(self) -> Mapping[str, Any]:
         return {"intake": self._intake}
 
     def decode(self, topic: str, value: bytes) -> Any:

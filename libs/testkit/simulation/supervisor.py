@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from libs.ledger.hosted import Hosted
 from libs.ledger.service import Service
-from libs.ledger.worker import Limits, Tools, Worker
+from libs.ledger.worker import Functions, Limits, Worker
 from libs.testkit.simulation.process import Process
 
 if TYPE_CHECKING:
@@ -51,13 +51,13 @@ class Supervisor:
         token = hashlib.md5(f"{self.clock.random.random()}".encode()).digest()
         hosted = Hosted.of(group, self.cast.encode, self.cast.dead_letter, "sim")
         limits = Limits(lanes=self.world.lanes, effects_max=EFFECTS_MAX, **LIMITS)
-        tools = Tools(
+        functions = Functions(
             decode=self.cast.decode,
             decode_unpark=self.cast.read_unpark,
-            world=self.cast.tools,
+            owned=self.cast.owned,
             stopped_by=self.cast.stops,
         )
-        process = self._kind(self.world, name, Worker(hosted, limits, tools, token), self.shape)
+        process = self._kind(self.world, name, Worker(hosted, limits, functions, token), self.shape)
         self.processes.append(process)
         self.clock.note(f"{name} starts")
         return process

@@ -22,7 +22,7 @@ from libs.ledger.records import decode_fact, encode_late
 from libs.ledger.service import Due, DueKind, Effect, Result
 from libs.ledger.shell import Shell
 from libs.ledger.watchdog import STUCK_MS
-from libs.ledger.worker import Limits, Tools, Worker
+from libs.ledger.worker import Functions, Limits, Worker
 from libs.runtime.clock import boottime_ms
 from libs.runtime.telemetry import Metrics
 from libs.stack.topics import create_topics
@@ -68,13 +68,13 @@ async def shell(rows: str) -> AsyncIterator[Made]:
 
     def make(bootstrap: str, timeout_ms: int = 10_000, tools: Any = None, dsn: str = rows) -> Shell:
         settings, services, owner = log_settings(bootstrap, timeout_ms), hosted(ALPHA), Owner(dsn)
-        pure = Tools(
+        functions = Functions(
             decode=decode_fact,
             decode_unpark=lambda _: None,
-            world={},
+            owned={},
             stopped_by=lambda view, _: "KILLED" * (view == "killed"),
         )
-        worker = Worker(services, Limits(lanes=2), pure, owner.token)
+        worker = Worker(services, Limits(lanes=2), functions, owner.token)
         outside = Outside(Metrics(), tools, lambda result: encode_late(result, 77))
         follower = Follower(settings, "shell", worker.paused)
         checker = Checker(settings, "shell", services, owner.store.kept)
