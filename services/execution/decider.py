@@ -18,8 +18,8 @@ from libs.contracts.events import (
     Resolve,
     ValidatorResult,
 )
+from libs.governance.choke_points import evaluate, points_at_dispatch
 from libs.governance.commands import Unreadable, read_command
-from libs.governance.gateway import evaluate, points_at_dispatch
 from libs.governance.subject import Subject, action_digest
 from libs.governance.validators import Ground, ground_for
 from libs.ledger.service import (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from libs.contracts.events import IntentAccepted, IntentAllowed, IntentBlocked
+from libs.governance.choke_points import NO_POLICY, Evaluation, evaluate, points_at_validation
 from libs.governance.control import Tool
-from libs.governance.gateway import NO_POLICY, Evaluation, evaluate, points_at_validation
 from libs.governance.policy import ApprovalRule, PolicySnapshot, approval_rule
 from libs.governance.redact import display, parse_canonical
 from libs.governance.subject import Subject, action_digest, subject_of, target_of

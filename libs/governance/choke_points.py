@@ -1,5 +1,5 @@
-"""The gateway: validators at choke points. All of a choke point's validators run, in fixed order, and each result is
-kept; the worst one is the verdict. An error inside a validator is a refusal.
+"""Choke points: moments at which validators must agree. All of a choke point's validators run, in fixed order, and each
+result is kept; the worst one is the verdict. An error inside a validator is a refusal.
 """
 
 from __future__ import annotations

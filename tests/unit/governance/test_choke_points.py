@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.contracts import events as e
-from libs.governance import gateway
-from libs.governance.gateway import (
+from libs.governance.choke_points import (
     CHOKE_POINTS,
     FINDINGS_MAX,
+    Evaluation,
     evaluate,
     points_at_dispatch,
     points_at_validation,
@@ -53,12 +53,12 @@ SUBJECT = Subject(
 STEP = (P.STEP_EXECUTION,)
 
 
-def judged(control_view: Any = None, at: int = NOW, **more: Any) -> gateway.Evaluation:
+def judged(control_view: Any = None, at: int = NOW, **more: Any) -> Evaluation:
     subject = changed(SUBJECT, **more)
     return evaluate(STEP, subject, ground_for(control_view or standard_control(), "acme", subject.tool, at))
 
 
-def codes(evaluation: gateway.Evaluation) -> list[str]:
+def codes(evaluation: Evaluation) -> list[str]:
     return [result.code for result in evaluation.results if result.verdict is not V.ALLOW]
 
 
