@@ -24,6 +24,7 @@ from services.execution.state import EARLY_MAX, EARLY_OF_TENANT_MAX, ExecutionSt
 
 _REQUESTED = ("ALREADY_REQUESTED", "it is being cancelled already")
 RESOLVING_ROLES = ("resolver", "operator")
+COST_MAX = 2**53 - 1  # as of prices and caps: sums of costs must fit the books
 Answered = tuple[list[Decision], ExecutionState]
 
 
@@ -125,8 +126,8 @@ def _may_not_resolve(body: Resolve, state: ExecutionState, world: World) -> tupl
         return "ROLE_MISSING", f"needs one of the roles {', '.join(RESOLVING_ROLES)}"
     if not body.reason.strip() or not body.evidence.strip():
         return "REASON_MISSING", "a resolution needs a reason and its evidence"
-    if body.cost_micros is not None and body.cost_micros < 0:
-        return "COST_INVALID", "a cost is not negative"
+    if body.cost_micros is not None and not 0 <= body.cost_micros <= COST_MAX:
+        return "COST_INVALID", f"a cost is within 0 and {COST_MAX}"
     if state.phase is Phase.RESOLVED:
         return "ALREADY_RESOLVED", "the doubt is over already"
     if state.ended:
@@ -150,12 +151,21 @@ def _late(command: Command, body: LateResult, state: ExecutionState, world: Worl
     actor, answer = actor_of(body.principal), _with_cost(body.answer, state)
     if state.phase is Phase.DISPATCHED and body.attempt == state.attempt:
         return on_answer(body.answer, body.attempt, state, world)
-    late = LateAnswerRecorded(body.attempt, answer, state.ended and _contradicts(answer, state))
+    tells = _tells(body, state)
+    late = LateAnswerRecorded(body.attempt, answer, state.ended and tells and _contradicts(body, answer, state))
     decisions: list[Decision] = [Event(late, actor)]
-    current = body.attempt == state.attempt or answer.status is AnswerStatus.SUCCEEDED
-    if state.phase is Phase.IN_DOUBT and current and answer.status is not AnswerStatus.AMBIGUOUS:
+    if state.phase is Phase.IN_DOUBT and tells:
         decisions.append(Event(_resolution(body, answer), actor))
     return decisions
+
+
+def _tells(body: LateResult, state: ExecutionState) -> bool:
+    """Does it say what became of the deed? A success does. Anything else speaks of its own call alone: not of a later
+    one, nor of an earlier one that may have been applied."""
+    if body.answer.status is AnswerStatus.SUCCEEDED:
+        return True
+    last = body.attempt == state.attempt
+    return last and not state.unsure and body.answer.status is not AnswerStatus.AMBIGUOUS
 
 
 def _resolution(body: LateResult, answer: ToolAnswer) -> ExecutionResolved:
@@ -178,9 +188,10 @@ def _with_cost(answer: ToolAnswer, state: ExecutionState) -> ToolAnswer:
     return msgspec.structs.replace(answer, cost_micros=state.price_micros)
 
 
-def _contradicts(answer: ToolAnswer, state: ExecutionState) -> bool:
-    """Does it say other than the ledger did? An ambiguous answer says nothing."""
-    if answer.status is AnswerStatus.AMBIGUOUS:
-        return False
+def _contradicts(body: LateResult, answer: ToolAnswer, state: ExecutionState) -> bool:
+    """Does it say other than the ledger did? What another call cost is no contradiction to what the last one said."""
     applied = answer.status is AnswerStatus.SUCCEEDED
-    return applied != state.applied or (applied and answer.cost_micros != state.cost_micros)
+    if applied != state.applied:
+        return True
+    same = body.attempt == state.attempt or state.phase is Phase.RESOLVED
+    return applied and same and answer.cost_micros != state.cost_micros

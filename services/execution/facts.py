@@ -164,13 +164,15 @@ def _late(state: ExecutionState, fact: Fact, body: LateAnswerRecorded) -> Execut
 
 
 def _shrunk(state: ExecutionState, phase: Phase, applied: bool = False, cost_micros: int = 0) -> ExecutionState:
-    """What is kept for ever: whose it was, how it ended, and what a late answer is held against."""
+    """What is kept for ever: whose it was, how it ended, and what a late answer is held against: of which call it is,
+    and whether an earlier one may have been applied (`call_until_at`)."""
     return ExecutionState(
         phase=phase,
         tenant=state.tenant,
         account=state.account,
         trace_parent=state.trace_parent,
         attempt=state.attempt,
+        call_until_at=state.call_until_at,
         price_micros=state.price_micros,
         applied=applied,
         cost_micros=cost_micros,

@@ -119,6 +119,7 @@ def test_what_was_decided_elsewhere_has_ended() -> None:
         (BOB, {"reason": " "}, "REASON_MISSING"),
         (BOB, {"evidence": ""}, "REASON_MISSING"),
         (BOB, {"cost_micros": -1}, "COST_INVALID"),
+        (BOB, {"cost_micros": 2**53}, "COST_INVALID"),
     ],
 )
 def test_a_resolution_needs_a_role_a_reason_and_evidence(who: e.Principal, more: dict[str, Any], code: str) -> None:
