@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Place = tuple[bytes, int]  # key, attempt
 LATE_AGAIN_MS = 1_000
+NOT_NOW = ("NOT_OWNER", "LOOK_AGAIN")  # not sent, and nothing is wrong with the deed: from the beginning of the gate
 
 
 @dataclass
@@ -85,7 +86,7 @@ class Calls:
         call = self.made.get(place)
         if call is None or call.result is not None:
             return None
-        if result.answer.status is AnswerStatus.NOT_SENT and result.answer.code == "NOT_OWNER":
+        if result.answer.status is AnswerStatus.NOT_SENT and result.answer.code in NOT_NOW:
             del self.made[place]
         else:
             call.result = result

@@ -84,15 +84,15 @@ class Gate:
         self.worker.room.wake()
 
     def _connect(self, lane: Lane) -> None:
-        going = []
+        going: dict[str, list[Effect]] = {}
         for effect in [e for k, e in lane.effects.items() if k not in lane.gate]:
             if effect.stop_code:
                 self._stop(lane, effect, effect.stop_code, effect.stop_reason)
             else:
                 lane.gate[effect.key] = "CONNECTING"
-                going.append(effect)
-        if going:
-            self.worker.out.append(Connect(lane.number, lane.claim, going))
+                going.setdefault(effect.server, []).append(effect)
+        for effects in going.values():  # each server by itself: nobody waits for another one's
+            self.worker.out.append(Connect(lane.number, lane.claim, effects))
 
     def on_connected(self, answer: Connected) -> None:
         """The tools are ready, or provably nothing was sent."""

@@ -80,7 +80,8 @@ async def call(tools: Tools, worker: Worker, action: Call) -> Finished:
     except Exception as error:  # noqa: BLE001 - boundary to adapters
         # The adapter broke in mid-call: nobody knows whether the tool was reached, so nobody claims to know.
         logger(__name__).exception("an adapter raised")
-        answer = _ambiguous("ADAPTER_ERROR", f"{type(error).__name__}: {error}", began, 0)
+        # The text of an error may hold anything, of any length: it is for the log, which is redacted.
+        answer = _ambiguous("ADAPTER_ERROR", f"the adapter failed: {type(error).__name__}", began, 0)
     hit("after-effect")
     answer = msgspec.structs.replace(answer, started_at=began)  # the database's time: windows are counted from it
     return Finished(action.lane, Result(effect.key, effect.attempt, answer))

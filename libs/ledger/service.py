@@ -153,7 +153,7 @@ class Waiting(msgspec.Struct, frozen=True):
 class Effect(msgspec.Struct, frozen=True):
     """One call of a tool. `expires_at`: nothing starts at or after it. `stop_code` set: the gate must not start it
     (cancelled, withdrawn); ends as not sent. `query`: it asks about the call of `tool` with these arguments, and
-    changes nothing."""
+    changes nothing. `control_seq`: of the view that it was decided under; 0 = whatever is registered now is called."""
 
     key: bytes
     attempt: int
@@ -170,6 +170,7 @@ class Effect(msgspec.Struct, frozen=True):
     stop_code: str = ""
     stop_reason: str = ""
     query: bool = False
+    control_seq: int = 0
 
 
 class ScopeRow(msgspec.Struct, frozen=True):

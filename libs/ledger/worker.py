@@ -146,8 +146,11 @@ class Worker:
         return self.boot_ms * 1000 + (self.clock_offset_us or 0)
 
     def may_call(self, number: int, claim: int, effect: Effect, boot_ms: int) -> bool:
-        """The look right before the first byte (rule 17): there is time left, the switches are known and open, and the
-        lane is ours."""
+        """The look right before the first byte (rule 17): there is time left, the switches are known and open, nobody
+        has called it off while the tool was dialled, and the lane is ours."""
+        latest = self.lanes[number].effects.get(effect.key)
+        if latest is not None and latest.stop_code:
+            return False
         in_time = boot_ms * 1000 + (self.clock_offset_us or 0) < effect.expires_at
         open_ = self.knows_control(boot_ms) and not self.functions.stopped_by(self.control, effect)
         return in_time and open_ and self.lease_ok(number, claim, boot_ms)

@@ -3,7 +3,7 @@
 answer         READ_ONLY                   KEYED                               QUERYABLE (asked), OPAQUE
 SUCCEEDED      succeeded                   succeeded                           succeeded
 FAILED         transient: next attempt, while there are some (OPAQUE: never); else failed
-NOT_SENT       transient: next attempt, while there are some; else failed
+NOT_SENT       transient: next attempt, while there are some; by policy: refused; else failed
 AMBIGUOUS      next attempt, else failed   next attempt in the key's window,   in doubt
 owner lost     next attempt, else failed   else in doubt                       in doubt
 
@@ -22,6 +22,7 @@ from libs.contracts.events import (
     ExecutionExpired,
     ExecutionFailed,
     ExecutionInDoubt,
+    ExecutionRefused,
     ExecutionRetryScheduled,
     ExecutionSucceeded,
     FailureCategory,
@@ -64,6 +65,8 @@ def on_answer(answer: ToolAnswer, attempt: int, state: ExecutionState, world: Wo
     )
     if answer.status is AnswerStatus.AMBIGUOUS:
         return [_ambiguous(failure, state, world, _quiet_until(answer, state, world))]
+    if not sent and answer.category is FailureCategory.POLICY:
+        return [not_done(Event(ExecutionRefused(attempt, failure.code, failure.reason, True)), state, world)]
     again = answer.category is FailureCategory.TRANSIENT and not (sent and _effect_class(state) is EffectClass.OPAQUE)
     retry = _retry(failure, state, world, state.call_until_at) if again else None
     return [retry or not_done(_failed(failure, state), state, world)]

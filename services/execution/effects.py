@@ -15,10 +15,13 @@ from libs.governance.control import ControlView
 from libs.governance.paths import select
 from libs.ledger.service import Effect
 from libs.runtime.clock import wall_micros
+from libs.runtime.logs import logger
 from libs.runtime.telemetry import Metrics
 from services.execution.ports import NotReady, ToolAdapter
 
-PERMANENT = FailureCategory.PERMANENT
+log = logger(__name__)
+
+PERMANENT, POLICY = FailureCategory.PERMANENT, FailureCategory.POLICY
 _PLACE = re.compile(r"\{([^{}]+)\}")
 
 
@@ -63,6 +66,10 @@ class Effects:
             await self._adapters.ready(*self._prepared(effect))
         except NotReady as error:
             return _not_sent(error)
+        except Exception as error:
+            # One tool that cannot be reached must not end the process that serves all others.
+            log.exception("an adapter raised while it connected", tool=effect.tool)
+            return _not_sent(NotReady("ADAPTER_ERROR", f"the tool cannot be reached: {type(error).__name__}"))
         return None
 
     async def call(self, effect: Effect, guard: Callable[[], bool]) -> ToolAnswer:
@@ -99,9 +106,12 @@ class Effects:
         view = self._view()
         tool, server = view.tools.get(effect.tool), view.servers.get(effect.server)
         if tool is None or server is None:
-            raise NotReady("TOOL_UNKNOWN", f"{effect.tool} or its server is no longer registered", PERMANENT)
+            raise NotReady("TOOL_UNKNOWN", f"{effect.tool} or its server is no longer registered", POLICY)
         if tool.quarantined:
-            raise NotReady("TOOL_QUARANTINED", f"{effect.tool}: {tool.quarantined}", FailureCategory.POLICY)
+            raise NotReady("TOOL_QUARANTINED", f"{effect.tool}: {tool.quarantined}", POLICY)
+        if 0 < effect.control_seq < tool.seq:
+            reason = f"{effect.tool} was registered anew after the dispatch: it is another one than was approved"
+            raise NotReady("TOOL_CHANGED", reason, POLICY)
         return Registered(effect.tool, tool.entry, server.transport, server.profile)
 
 

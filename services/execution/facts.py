@@ -114,8 +114,8 @@ def _rejected(state: ExecutionState, fact: Fact, body: CommandRejected) -> Execu
 
 
 def _dispatched(state: ExecutionState, fact: Fact, body: ExecutionDispatched) -> ExecutionState:
-    first = state.call or Call("", body.effect_class, 0, fact.envelope.control_seq)
-    call = Call(body.server, body.effect_class, body.timeout_ms, first.control_seq)
+    seq = fact.envelope.control_seq
+    call = Call(body.server, body.effect_class, body.timeout_ms, state.call.control_seq if state.call else seq, seq)
     return msgspec.structs.replace(state, phase=Phase.DISPATCHED, attempt=body.attempt, call=call)
 
 

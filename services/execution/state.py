@@ -64,12 +64,13 @@ class Consent(msgspec.Struct, frozen=True):
 
 
 class Call(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The last dispatch. `control_seq`: of the view that the first one was decided under."""
+    """The last dispatch. `control_seq`: of the view that the first one was decided under; `last_seq`: that of this."""
 
     server: str
     effect_class: EffectClass
     timeout_ms: int
     control_seq: int = 0
+    last_seq: int = 0
 
 
 class ExecutionState(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -212,6 +213,7 @@ def react(state: ExecutionState) -> Effect | None:
         stop_code=stop_code,
         stop_reason=stop_reason,
         query=state.asking,
+        control_seq=0 if state.asking else call.last_seq,
     )
 
 

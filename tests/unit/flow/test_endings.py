@@ -216,6 +216,16 @@ def test_a_tool_that_changed_is_refused_at_dispatch() -> None:
     assert at.last(e.ExecutionRefused).code == "TOOL_CHANGED"
 
 
+@pytest.mark.parametrize("code", ["TOOL_CHANGED", "TOOL_QUARANTINED", "TOOL_UNKNOWN"])
+def test_a_tool_that_changed_between_dispatch_and_call_is_refused_at_the_gate(code: str) -> None:
+    at = dispatched()
+    at.result(KEY, answer(e.AnswerStatus.NOT_SENT, code=code, category=e.FailureCategory.POLICY))
+    at.run()
+    ended(at, [*DISPATCHED, "ExecutionRefused", "BudgetReleased", "OutcomeRecorded"], e.OutcomeStatus.REFUSED)
+    refused = at.last(e.ExecutionRefused)
+    assert (refused.attempt, refused.code, refused.not_sent) == (1, code, True)
+
+
 @pytest.mark.parametrize(
     ("code", "event", "status"),
     [

@@ -148,6 +148,41 @@ def test_no_time_left_right_before_the_first_byte_means_no_call() -> None:
     assert not worker.may_call(0, call.claim, soon, worker.boot_ms + left_ms)
 
 
+@pytest.mark.rule(17)
+@pytest.mark.requirement("C4")
+def test_what_is_called_off_while_its_tool_is_dialled_is_not_called() -> None:
+    bench = Bench().open()
+    key, call = calling(bench)
+    assert bench.worker.may_call(0, call.claim, call.effect, bench.worker.boot_ms)
+    bench.lane.effects[key] = msgspec.structs.replace(call.effect, stop_code="CANCELLED", stop_reason="no")
+    assert not bench.worker.may_call(0, call.claim, call.effect, bench.worker.boot_ms)
+    bench.hold().let(call).until(
+        lambda: directs(bench, Stopped) or bench.names("execution")[-1] != "ExecutionDispatched"
+    )
+    bench.run(200)
+    assert key not in bench.world.tool.calls
+    assert bench.facts("execution")[-1].body.not_sent
+
+
+@pytest.mark.rule(17)
+def test_one_server_that_takes_its_time_keeps_nobody_waiting_for_another() -> None:
+    bench = Bench().open()
+    bench.hold(Connect)
+    effects = {}
+    for number, server in enumerate(("slow", "quick"), 1):
+        key = bench.order(number)
+        effects[key] = server
+    bench.until(lambda: len(bench.lane.effects) == 2)
+    lane = bench.lane
+    for key, server in effects.items():
+        lane.effects[key] = msgspec.structs.replace(lane.effects[key], server=server)
+        lane.gate.pop(key, None)
+    before = len(bench.worker.out)
+    bench.worker.gate._connect(lane)
+    asked = [action for action in bench.worker.out[before:] if isinstance(action, Connect)]
+    assert sorted([effect.server for effect in action.effects] for action in asked) == [["quick"], ["slow"]]
+
+
 @pytest.mark.rule(18)
 def test_a_switch_that_closes_at_the_gate_ends_the_dispatch_as_not_sent() -> None:
     bench = Bench().open()
