@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+import msgspec
 from mcp import Client
 from mcp.client import Transport
 from mcp.client.session import ClientSession
@@ -26,13 +27,14 @@ from mcp_types import (
 from pydantic import ConfigDict, Field
 
 from libs.runtime.logs import logger
-from services.execution.adapters.definition import ToolDefinition, definitions_of
+from services.execution.adapters.definition import DEFINITION_BYTES_MAX, TOOLS_MAX, ToolDefinition, definitions_of
 from services.execution.adapters.process import printable
 from services.execution.adapters.transport import CallSlot
 
 log = logger(__name__)
 
 PAGES_MAX = 50
+LIST_BYTES_MAX = 4 << 20  # of all pages together
 CLOSE_S = 5.0
 Listed = Callable[[Mapping[str, ToolDefinition]], None]
 US = Implementation(name="deedbook", version="0.1.0")
@@ -71,6 +73,8 @@ class Connection:
         self.answered = False
         self.started = time.monotonic()
         self.in_flight = 0
+        self.idle = asyncio.Event()
+        self.idle.set()
         self.transport = transport
         self._name = name
         self.listed = False
@@ -121,11 +125,15 @@ class Connection:
         """The definition as last seen on this very connection; None when the server says that it changed."""
         return None if self.transport.definitions_changed else self._definitions.get(name)
 
+    @property
+    def listed_for_ms(self) -> float:
+        """How long ago it was asked what it offers."""
+        return (time.monotonic() - self._listed_at) * 1000
+
     async def list_tools(self, max_age_ms: int) -> dict[str, ToolDefinition]:
         """All usable definitions, at most so old. Raises what the SDK raises."""
         async with self._listing:
-            age_ms = (time.monotonic() - self._listed_at) * 1000
-            if self.transport.definitions_changed or age_ms > max_age_ms:
+            if self.transport.definitions_changed or self.listed_for_ms > max_age_ms:
                 self.transport.definitions_changed = False
                 started = time.monotonic()
                 try:
@@ -144,23 +152,31 @@ class Connection:
         session = self._opened()
         request = CallToolRequest(params=CallToolRequestParams(name=name, arguments=arguments, _meta=meta))  # type: ignore[arg-type]
         self.in_flight += 1
+        self.idle.clear()
         try:
             await session.send_request(request, AnyResult)
         finally:
             self.in_flight -= 1
+            if not self.in_flight:
+                self.idle.set()
 
     async def _list_pages(self) -> list[dict[str, Any]]:
+        """Bounded, since a list of many long pages would take a hundred times its length of memory."""
         tools: list[dict[str, Any]] = []
         cursor: str | None = None
+        size = 0
         for _ in range(PAGES_MAX):
             page = await self._opened().send_request(
                 ListToolsRequest(params=PaginatedRequestParams(cursor=cursor)), RawTools
             )
+            size += sum(map(_length, page.tools))
+            if size > LIST_BYTES_MAX:
+                break
             tools += page.tools
             cursor = page.next_cursor
-            if cursor is None:
+            if cursor is None or len(tools) > TOOLS_MAX:
                 return tools
-        raise ValueError("its list of tools does not end")
+        raise ValueError(f"its list of tools has more than {PAGES_MAX} pages or {LIST_BYTES_MAX} bytes")
 
     def _opened(self) -> ClientSession:
         if self._session is None:
@@ -181,6 +197,14 @@ class Connection:
         finally:
             if not opened.done():
                 opened.cancel()
+
+
+def _length(tool: dict[str, Any]) -> int:
+    """About how many bytes it has; one that cannot be written again counts as much as a definition may have."""
+    try:
+        return len(msgspec.json.encode(tool))
+    except (OverflowError, ValueError, RecursionError):
+        return DEFINITION_BYTES_MAX
 
 
 def words(error: BaseException) -> str:

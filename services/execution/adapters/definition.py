@@ -18,8 +18,10 @@ from libs.runtime.logs import logger
 log = logger(__name__)
 
 PINNED = ("name", "description", "inputSchema", "outputSchema", "annotations")
+PINNED_IF_THERE = ("title",)  # later than the others: without it a definition has the hash that it always had
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")  # ASCII only: no letter that looks like another one
 DEFINITION_BYTES_MAX = 65_536
+ENCODED_BYTES_MAX = 2 * DEFINITION_BYTES_MAX  # a double may be written in more letters than its canonical form has
 TOOLS_MAX = 1000
 
 
@@ -36,9 +38,14 @@ def definition_of(raw: Mapping[str, Any]) -> ToolDefinition:
     name = raw.get("name")
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise ValueError("its name has other characters than A-Z, a-z, 0-9, '_', '.', '-'")
+    pinned = {field: raw.get(field) for field in PINNED} | {f: raw[f] for f in PINNED_IF_THERE if f in raw}
     try:
-        text = canonical({field: raw.get(field) for field in PINNED})
-    except (JsonRefused, RecursionError, UnicodeEncodeError) as error:
+        # Asked first of the quick encoder: the canonical one takes its time with doubles, and whoever writes a
+        # definition may want to keep us busy.
+        if len(msgspec.json.encode(pinned)) > ENCODED_BYTES_MAX:
+            raise ValueError(f"it has more than {DEFINITION_BYTES_MAX} bytes")
+        text = canonical(pinned)
+    except (JsonRefused, OverflowError, RecursionError, UnicodeEncodeError) as error:
         raise ValueError(f"it has no canonical JSON: {error}") from None
     if len(text) > DEFINITION_BYTES_MAX:
         raise ValueError(f"it has more than {DEFINITION_BYTES_MAX} bytes")

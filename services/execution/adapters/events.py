@@ -21,6 +21,10 @@ class EventReader:
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         """The data of the events that end in this chunk. Raises TooLarge."""
         self._rest += chunk
+        if b"\n" not in chunk:  # what has come so far is not gone through again for each byte of a slow drip
+            if len(self._rest) + self._size > self._limit:
+                raise TooLarge
+            return
         *lines, rest = bytes(self._rest).replace(b"\r\n", b"\n").split(b"\n")
         self._rest = bytearray(rest)
         for line in lines:

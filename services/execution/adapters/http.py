@@ -83,7 +83,13 @@ class HttpTransport:
         Raises NotSent, OSError and what a failed dial raises: then nothing left."""
         body = message.model_dump_json(by_alias=True, exclude_unset=True).encode()
         exchange = await self._connect(self.profile, self._tls)
-        data = exchange.request("POST", body, self._own_headers() | headers)
+        try:
+            data = exchange.request("POST", body, self._own_headers() | headers)
+            if slot is not None:
+                exchange.arrive_within(slot.until - asyncio.get_running_loop().time())
+        except OSError:
+            exchange.close()
+            raise
         if slot is not None:
             if not slot.guard():
                 slot.refused = True
@@ -96,7 +102,7 @@ class HttpTransport:
             self._reading.add(task)
             task.add_done_callback(self._reading.discard)
             if slot is not None:
-                slot.cancel = task.cancel
+                slot.cancel, slot.give_up = task.cancel, exchange.give_up
         else:
             try:
                 await exchange.head()

@@ -14,6 +14,7 @@ from services.execution.ports import NotReady
 META_INTENT = "deedbook/intent"
 META_ATTEMPT = "deedbook/attempt"
 META_KEY = "deedbook/idempotency-key"
+OURS = (META_INTENT, META_ATTEMPT, "traceparent", "progressToken")  # a key under these names would be written over
 
 
 def effect_key(secret: bytes, tenant: str, intent_id: bytes) -> str:
@@ -38,7 +39,7 @@ def place_key(entry: ToolEntry, key: str, arguments: dict[str, Any], over_http: 
     if entry.effect_class is not EffectClass.KEYED and not by_key:
         return Placed(arguments, {}, {})
     match entry.key_placement:
-        case KeyPlacement.META:
+        case KeyPlacement.META if entry.key_name not in OURS:
             return Placed(arguments, {entry.key_name or META_KEY: key}, {})
         case KeyPlacement.HEADER if over_http and HEADER.fullmatch(entry.key_name):
             return Placed(arguments, {}, {entry.key_name.lower(): key})

@@ -26,6 +26,7 @@ from libs.runtime.logs import logger
 from services.execution.adapters.artifacts import ArtifactStore
 from services.execution.adapters.connection import Connection
 from services.execution.adapters.definition import ToolDefinition
+from services.execution.adapters.exchange import HttpProfile
 from services.execution.adapters.keys import META_ATTEMPT, META_INTENT, Placed, effect_key, place_key
 from services.execution.adapters.patterns import Patterns
 from services.execution.adapters.process import Profile
@@ -37,6 +38,8 @@ from services.execution.ports import Guard, Health, NotReady, Offered, Registere
 from services.execution.settings import ToolSettings
 
 log = logger(__name__)
+
+OLD_MS = 10_000  # between `ready` and `call` the gate may have waited for the switches or the lease
 
 
 class Answer(msgspec.Struct):
@@ -53,7 +56,7 @@ class McpAdapter:
         self._offered: Offered = lambda profile, hashes: None
         self._profiles, self._settings = profiles, settings
         self._servers: dict[str, WarmServer] = {}
-        self._leaving: set[asyncio.Task[None]] = set()
+        self._leaving: dict[asyncio.Task[None], WarmServer] = {}
         self._max_age_ms = settings.definitions_max_age_ms
         self._secret = settings.effect_key_secret.get_secret_value().encode()
         self._artifacts = ArtifactStore(settings.artifacts_dir)
@@ -71,15 +74,15 @@ class McpAdapter:
         return Health.PENDING if server is None else server.health()
 
     def _server(self, tool: RegisteredTool) -> WarmServer:
-        """The server of the tool's profile as the operator's file has it now. One whose profile has changed gives way
-        as soon as nothing is under way in it. Raises NotReady."""
+        """The server of the tool's profile as the operator's file has it now. One whose profile has changed gets
+        nothing new to do, and is ended when nothing is under way in it any more. Raises NotReady."""
         name = tool.profile
         profile, known = self._profiles.get(name), self._servers.get(name)
-        if known is not None and known.profile != profile and not known.busy:
+        if known is not None and known.profile != profile:
             del self._servers[name]
-            task = asyncio.create_task(known.close())
-            self._leaving.add(task)
-            task.add_done_callback(self._leaving.discard)
+            task = asyncio.create_task(known.retire())
+            self._leaving[task] = known
+            task.add_done_callback(self._leaving.pop)
             known = None
         if profile is None or isinstance(profile, Profile) is not (tool.transport is Transport.STDIO):
             raise unknown_profile(name)
@@ -92,8 +95,12 @@ class McpAdapter:
         self._offered(profile, {name: definition.hash for name, definition in found.items()})
 
     async def ready(self, effect: Effect, tool: RegisteredTool) -> None:
-        self._request(effect, tool)
+        placed = self._request(effect, tool)
         server = self._server(tool)
+        of_operator = server.profile.headers if isinstance(server.profile, HttpProfile) else {}
+        if placed.headers.keys() & set(map(str.lower, of_operator)):
+            reason = "the operator's file gives the header that the registry names for the idempotency key"
+            raise NotReady("KEY_NOT_PLACEABLE", reason, FailureCategory.PERMANENT)
         connection = await server.connected()
         offered = (await server.definitions(connection, self._max_age_ms)).get(_name(tool))
         if offered is None:
@@ -112,12 +119,14 @@ class McpAdapter:
         if offered is None or offered.hash != tool.entry.definition_hash:
             reason = "the server has changed the tool since it was looked at"
             return clock.not_sent("TOOL_CHANGED", reason, FailureCategory.POLICY)
+        if connection.listed_for_ms > max(OLD_MS, 2 * self._max_age_ms):
+            return clock.not_sent("LOOK_AGAIN", "its definition was looked at too long ago")
         try:
             arguments, meta, headers = self._request(effect, tool)
         except NotReady as error:
             return clock.not_sent(error.code, error.reason, error.category)
         cancellable = tool.entry.effect_class is EffectClass.READ_ONLY
-        slot = CallSlot(guard, cancellable=cancellable, headers=headers)
+        slot = CallSlot(guard, cancellable=cancellable, headers=headers, asked=effect.query)
         fault = await _send(connection, slot, (_name(tool), arguments, meta), effect.timeout_ms)
         if slot.refused:
             return clock.not_sent("NOT_OWNER", "the lane was no longer ours at the last look")
@@ -127,7 +136,7 @@ class McpAdapter:
         return await self._answer(tool.entry, slot, fault, arguments, clock)
 
     async def close(self) -> None:
-        closing = [server.close() for server in self._servers.values()]
+        closing = [server.close() for server in (*self._servers.values(), *self._leaving.values())]
         await asyncio.gather(*closing, *self._leaving, self._patterns.close())
 
     def _request(self, effect: Effect, tool: RegisteredTool) -> Placed:
@@ -172,14 +181,14 @@ class McpAdapter:
         elif fault:
             judged = invalid(entry, "the answer breaks the protocol")
         else:
-            judged = await self._judge(entry, content, arguments, digest)
+            judged = await self._judge(entry, content, arguments, digest, slot.asked)
         return clock.answer(judged, raw=raw, digest=digest, artifact=await self._keep(raw))
 
     async def _judge(
-        self, entry: ToolEntry, content: dict[str, Any], arguments: dict[str, Any], digest: bytes
+        self, entry: ToolEntry, content: dict[str, Any], arguments: dict[str, Any], digest: bytes, asked: bool
     ) -> Judged:
         try:
-            return await judge(entry, content, arguments, digest, self._patterns)
+            return await judge(entry, content, arguments, digest, self._patterns, asked)
         except RecursionError:
             return invalid(entry, "it is nested too deep")
 
@@ -240,11 +249,14 @@ async def _send(
 ) -> str:
     """Send and wait. Returns why there is no good answer, '' when there is one; the slot knows the rest."""
     token = CURRENT_CALL.set(slot)
+    slot.until = asyncio.get_running_loop().time() + timeout_ms / 1000
     try:
         async with asyncio.timeout(timeout_ms / 1000):
             await connection.call(*call)
         return ""
     except TimeoutError:
+        if slot.give_up is not None:
+            slot.give_up()
         return "TIMEOUT"
     except NotSent:
         return "NOT_SENT"

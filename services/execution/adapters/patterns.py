@@ -24,13 +24,17 @@ for line in sys.stdin:
         found = re.search(pattern, text)
         group = None if found is None else found.group(1 if found.re.groups else 0)
     except (re.error, MemoryError, RecursionError):
-        group = None
+        group = False
     print(json.dumps(group), flush=True)
 """
 
 
+class NotSearched(Exception):
+    """Whether the pattern is in the text is not known: the message says why."""
+
+
 class Patterns:
-    """One warm child, one search at a time. A search that takes too long ends the child and finds nothing."""
+    """One warm child, one search at a time. A search that takes too long ends the child."""
 
     def __init__(self) -> None:
         self._child: ServerProcess | None = None
@@ -38,23 +42,26 @@ class Patterns:
         self._lock = asyncio.Lock()
 
     async def first(self, pattern: str, text: str) -> str | None:
-        """The first group (or the whole) of the first match in the first 64 KiB of the text; None when there is none,
-        when the pattern is no pattern, and when the search takes longer than half a second."""
+        """The first group (or the whole) of the first match in the first 64 KiB of the text; None when there is none.
+        Raises NotSearched when the pattern is no pattern, and when the search takes longer than half a second."""
         if len(pattern) > PATTERN_MAX:
-            return None
+            raise NotSearched("the pattern is too long")
         request = msgspec.json.encode((pattern, text[:TEXT_MAX])) + b"\n"
         async with self._lock:
             try:
                 async with asyncio.timeout(START_TIMEOUT_S):
                     child = await self._started()
                 async with asyncio.timeout(TIMEOUT_S):
-                    return await self._ask(child, request)
+                    found = await self._ask(child, request)
             except (TimeoutError, OSError, msgspec.DecodeError):
                 await self.close()
-                return None
+                raise NotSearched("the search for the pattern did not end") from None
             except asyncio.CancelledError:
                 await self.close()  # its answer would be taken for that of the next search
                 raise
+        if isinstance(found, bool):
+            raise NotSearched("the pattern is no pattern, or the search took too much memory")
+        return found
 
     async def close(self) -> None:
         child, self._child = self._child, None
@@ -71,13 +78,13 @@ class Patterns:
             await self._line(child)
         return self._child
 
-    async def _ask(self, child: ServerProcess, request: bytes) -> str | None:
+    async def _ask(self, child: ServerProcess, request: bytes) -> str | bool | None:
         rest = memoryview(request)
         while rest:
             rest = rest[child.write_now(rest) :]
             if rest:
                 await child.writable()
-        return msgspec.json.decode(await self._line(child), type=str | None)
+        return msgspec.json.decode(await self._line(child), type=str | bool | None)
 
     async def _line(self, child: ServerProcess) -> bytes:
         while (end := self._answers.find(b"\n")) < 0:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from libs.runtime.logs import logger
+from services.execution.adapters.pace import Pace
 
 log = logger(__name__)
 
@@ -152,9 +153,11 @@ class ServerProcess:
     async def _keep_last_errors(self, errors: asyncio.StreamReader) -> None:
         """Read for ever, so that a server that talks much is not blocked; keep little, since it may hold anything."""
         rest = b""
+        pace = Pace()
         while chunk := await errors.read(READ_CHUNK):
+            await pace.breathe()
             *lines, rest = (rest + chunk).split(b"\n")
-            rest = rest[:STDERR_LINE_MAX]
+            rest, lines = rest[:STDERR_LINE_MAX], lines[-STDERR_LINES_KEPT:]
             self._stderr.extend(printable(line[:STDERR_LINE_MAX].decode(errors="replace")) for line in lines)
         if rest:
             self._stderr.append(printable(rest.decode(errors="replace")))

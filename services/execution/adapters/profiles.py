@@ -147,8 +147,8 @@ def _http_problem(name: str, table: dict[str, Any]) -> str:
         return "needs a table of names of variables as headers_from, by header; those of HTTP and MCP are not yours"
     for variable in headers.values():
         value = os.environ.get(variable, "")
-        if not value or not value.isascii() or not value.isprintable():
-            return f"needs the variable {variable}, with printable ASCII characters"
+        if not value or not value.isascii() or not value.isprintable() or value != value.strip():
+            return f"needs the variable {variable}, with printable ASCII characters and no space before or after them"
     return ""
 
 

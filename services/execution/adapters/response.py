@@ -8,7 +8,7 @@ nowhere else, since the text of an answer may repeat what the agent wrote.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,7 @@ from libs.contracts.events import (
 )
 from libs.governance.paths import select
 from libs.runtime.logs import redact
-from services.execution.adapters.patterns import Patterns
+from services.execution.adapters.patterns import TEXT_MAX, NotSearched, Patterns
 from services.execution.adapters.process import printable
 
 REFS_MAX = 256
@@ -36,7 +36,8 @@ TYPE_MAX = 64
 BLOCKS_MAX = 64
 SUMMARY_MAX = 200
 COST_MAX = 2**53
-CONTRACT = ("success", "external_object_refs", "external_object_id")
+OBJECTS = ("external_object_refs", "external_object_id")
+CONTRACT = ("success", *OBJECTS)
 _PLACE = re.compile(r"\{([^{}]+)\}")
 
 
@@ -54,9 +55,15 @@ class Judged:
 
 
 async def judge(
-    entry: ToolEntry, result: Mapping[str, Any], arguments: Mapping[str, Any], digest: bytes, patterns: Patterns
+    entry: ToolEntry,
+    result: Mapping[str, Any],
+    arguments: Mapping[str, Any],
+    digest: bytes,
+    patterns: Patterns,
+    asked: bool = False,
 ) -> Judged:
-    """Of the `result` of a `tools/call`, as it came over the wire."""
+    """Of the `result` of a `tools/call`, as it came over the wire. `asked`: it answers the question whether another
+    call was applied, so that to name nothing says something: only an answer that was looked at in full counts then."""
     summary = summary_of(result)
     if result.get("resultType", "complete") != "complete":
         return invalid(entry, "the tool asks for input that nobody can give", summary)
@@ -68,10 +75,14 @@ async def judge(
     if entry.success_rule is SuccessRule.REFS and payload.get("success", True) is not True:
         return invalid(entry, "its `success` is neither true nor false", summary)
     if entry.extractors:
-        refs = await _extract(entry, result, arguments, digest, patterns)
+        search = Search(result, {} if asked else arguments, digest, patterns)
+        refs, unseen = await _extract(_evidence(entry, asked), search)
     else:
         refs = tuple(_declared(payload))
+        unseen = "" if _says_none(payload) else "it does not speak in the contract's words"
     refs = tuple(dict.fromkeys(refs))[:REFS_MAX]
+    if asked and not refs and unseen:
+        return invalid(entry, unseen, summary)
     if entry.success_rule is SuccessRule.REFS and not refs:
         return invalid(entry, "it names no external object", summary)
     cost = _cost(result, entry.answer_cost_path)
@@ -161,20 +172,61 @@ def _declared(payload: Mapping[str, Any]) -> Iterator[ObjectRef]:
                 yield ref
 
 
-async def _extract(
-    entry: ToolEntry, result: Mapping[str, Any], arguments: Mapping[str, Any], digest: bytes, patterns: Patterns
-) -> tuple[ObjectRef, ...]:
+def _says_none(payload: Mapping[str, Any]) -> bool:
+    """Does it say in the contract's words that there is no object?"""
+    sound = payload.get("success", True) is True
+    return sound and any(word in payload and payload[word] in ([], None, "") for word in OBJECTS)
+
+
+@dataclass(frozen=True)
+class Search:
+    """What references are looked for in."""
+
+    result: Mapping[str, Any]
+    arguments: Mapping[str, Any]
+    digest: bytes
+    patterns: Patterns
+
+    @property
+    def text(self) -> str:
+        return "\n".join(_texts(self.result))
+
+    @property
+    def is_long(self) -> bool:
+        """Is there more text than is searched?"""
+        content = self.result.get("content")
+        return len(self.text) > TEXT_MAX or (isinstance(content, list) and len(content) > BLOCKS_MAX)
+
+
+def _evidence(entry: ToolEntry, asked: bool) -> Sequence[Extractor]:
+    """A template names something whatever the answer says: to a question it answers nothing."""
+    return [one for one in entry.extractors if not asked or one.kind is not ExtractorKind.TEMPLATE]
+
+
+async def _extract(extractors: Sequence[Extractor], search: Search) -> tuple[tuple[ObjectRef, ...], str]:
+    """What is named; and why there may be more than that, '' = all was looked at."""
     found: list[ObjectRef | None] = []
-    for extractor in entry.extractors:
+    unseen = "" if extractors else "nothing says where it would name an object"
+    for extractor in extractors:
         match extractor.kind:
             case ExtractorKind.STRUCTURED:
-                ids = select(result.get("structuredContent"), extractor.path)
-                found += [_ref(extractor.type, name) for name in ids[:REFS_MAX]]
+                content, first = search.result.get("structuredContent"), extractor.path.partition(".")[0]
+                names = select(content, extractor.path)
+                if not isinstance(content, dict) or first not in (*content, "*"):
+                    unseen = "it has not the field in which it would name an object"
             case ExtractorKind.TEXT:
-                found.append(_ref(extractor.type, await patterns.first(extractor.pattern, "\n".join(_texts(result)))))
+                unseen = "its text is longer than what is searched" if search.is_long else unseen
+                try:
+                    names = [await search.patterns.first(extractor.pattern, search.text)]
+                except NotSearched as error:
+                    names, unseen = [], str(error)
             case ExtractorKind.TEMPLATE:
-                found.append(_ref(extractor.type, _filled(extractor, arguments, digest)))
-    return tuple(ref for ref in found if ref is not None)
+                names = [_filled(extractor, search.arguments, search.digest)]
+        refs = [_ref(extractor.type, name) for name in names[:REFS_MAX]]
+        if any(ref is None and name is not None for ref, name in zip(refs, names, strict=False)):
+            unseen = "it names something that is no usable reference"
+        found += refs
+    return tuple(ref for ref in found if ref is not None), unseen
 
 
 def _filled(extractor: Extractor, arguments: Mapping[str, Any], digest: bytes) -> str | None:

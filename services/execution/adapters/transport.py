@@ -24,12 +24,14 @@ from mcp_types import ErrorData, JSONRPCError, JSONRPCNotification, JSONRPCReque
 from mcp_types.jsonrpc import jsonrpc_message_adapter
 
 from libs.runtime.logs import logger
+from services.execution.adapters.pace import Pace
 from services.execution.adapters.process import ServerProcess
 
 log = logger(__name__)
 
 LOCAL_FAULT = -32_099  # JSON-RPC code of the answers that we make up for a request whose real answer is unusable
 SKIP_FACTOR = 64  # an oversized line is thrown away up to this many times the limit, then the server is given up
+COMPLAINTS_MAX = 10  # lines in the log about one connection's nonsense
 _HEAD = 256
 _ID = re.compile(rb'"id"\s*:\s*(\d{1,15})\b')
 
@@ -50,6 +52,9 @@ class CallSlot:
     retry_after_ms: int = 0
     headers: dict[str, str] = field(default_factory=dict)  # of HTTP, for this call alone
     cancel: Callable[[], object] | None = None  # HTTP: stop reading, which tells the server to stop
+    give_up: Callable[[], None] | None = None  # HTTP: what has not arrived by now shall never do so
+    until: float = 0.0  # the time of the loop at which nobody waits any more
+    asked: bool = False  # it is a question about another call
 
 
 CURRENT_CALL: ContextVar[CallSlot | None] = ContextVar("CURRENT_CALL", default=None)
@@ -171,6 +176,8 @@ class AnswerStream:
         self._limit = limit
         self._buffer = bytearray()
         self._ended = False
+        self._pace = Pace()
+        self._complaints = 0
 
     async def receive(self) -> SessionMessage | Exception:
         try:
@@ -183,10 +190,18 @@ class AnswerStream:
 
     async def __anext__(self) -> SessionMessage | Exception:
         while True:
+            await self._pace.breathe()
             line = await self._line()
             message = line if isinstance(line, SessionMessage) else self._parse(line)
+            if not self._is_awaited(message) and self._pace.is_too_much():
+                await self._end("it floods us with what nobody has asked for")
             if message is not None:
                 return message
+
+    def _is_awaited(self, message: SessionMessage | None) -> bool:
+        """Is it the answer to a call? Other answers are few, if the server is in order."""
+        answer = message.message if message is not None else None
+        return isinstance(answer, JSONRPCResponse | JSONRPCError) and answer.id in self._transport.slots
 
     async def _line(self) -> bytes | SessionMessage:
         searched = 0
@@ -248,7 +263,9 @@ class AnswerStream:
         """Give the request that this line was meant for an error of ours, so that it need not wait for its time-out."""
         slot = self._blamed(head)
         if slot is None or slot.request_id is None:
-            log.warning("unusable line from tool server", server=self._process.profile.name, code=code)
+            self._complaints += 1
+            if self._complaints <= COMPLAINTS_MAX:
+                log.warning("unusable line from tool server", server=self._process.profile.name, code=code)
             return None
         slot.fault = code
         return SessionMessage(

@@ -41,11 +41,6 @@ class WarmServer:
         self._failures = 0
         self._retry_at = 0.0
 
-    @property
-    def busy(self) -> bool:
-        """Is a call under way?"""
-        return self.connection is not None and self.connection.in_flight > 0
-
     async def connected(self) -> Connection:
         """The running connection, or a new one. Raises NotReady."""
         async with self._changing:
@@ -73,6 +68,12 @@ class WarmServer:
         except Exception as error:  # noqa: BLE001  any failure of this question means the same: not ready
             await self._end(connection, words(error))
             raise NotReady("SERVER_LIST_FAILED", f"the tool server does not list its tools: {words(error)}") from None
+
+    async def retire(self) -> None:
+        """Close as soon as nothing is under way, or somebody has closed it."""
+        if self.connection is not None:
+            await self.connection.idle.wait()
+        await self.close()
 
     async def close(self) -> None:
         if self._look is not None:
@@ -108,7 +109,13 @@ class WarmServer:
         await connection.close()
 
     async def _open(self) -> Connection:
-        transport = self._transport()
+        try:
+            transport = self._transport()
+        except (OSError, ValueError) as error:  # a file of certificates that is gone, or holds none
+            self._failures = min(self._failures + 1, 10)
+            self._retry_at = time.monotonic() + BACKOFF_MAX_S
+            reason = f"{words(error)}; look at its `ca` in DEED_SERVERS_FILE"
+            raise NotReady("SERVER_NOT_STARTED", f"the tool server cannot be used: {reason}") from None
         transport.on_changed = self._changed
         connection = Connection(self.profile.name, transport, self._listed)
         try:

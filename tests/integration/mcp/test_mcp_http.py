@@ -161,6 +161,57 @@ async def test_a_server_that_may_not_be_called_is_not(bad: Hostile, given: dict[
     assert bad.heads == []
 
 
+@pytest.mark.requirement("F5")
+async def test_a_header_of_the_operator_does_not_take_the_place_of_the_key(bad: Hostile, tmp_path: Path) -> None:
+    headers = {"Idempotency-Key": "always the same"}
+    adapter = McpAdapter({"there": profile(bad.port, headers=headers)}, tool_settings(tmp_path))
+    keyed = {"effect_class": EffectClass.KEYED, "key_placement": KeyPlacement.HEADER, "key_name": "idempotency-key"}
+    tool = registered((await offered(profile(bad.port)))["act"], "act", **keyed)
+    with pytest.raises(NotReady, match="KEY_NOT_PLACEABLE"):
+        await adapter.ready(effect("there/act"), tool)
+    await adapter.close()
+
+
+@pytest.mark.requirement("T24")
+async def test_a_header_that_cannot_be_sent_is_not_told(bad: Hostile) -> None:
+    broken = profile(bad.port, headers={"Authorization": "Bearer s3cr3t-of-the-crm "})
+    with pytest.raises(NotReady, match="headers cannot be sent") as caught:
+        await WarmServer(broken, LIMIT, 5_000).connected()
+    assert "s3cr3t" not in str(caught.value)
+
+
+@pytest.mark.requirement("T9")
+async def test_a_definition_that_was_looked_at_long_ago_is_looked_at_again_before_a_call(
+    calling: McpAdapter, bad: Hostile
+) -> None:
+    """Between `ready` and `call` the gate may wait for the switches, or for the lease, as long as it takes."""
+    tool, wanted = registered((await offered(profile(bad.port)))["act"], "act"), effect("there/act")
+    await calling.ready(wanted, tool)
+    connection = calling._servers["there"].connection
+    assert connection is not None
+    connection._listed_at -= 3_600
+    answer = await calling.call(wanted, tool, lambda: True)
+    assert (answer.status, answer.code, bad.calls) == (S.NOT_SENT, "LOOK_AGAIN", [])
+    assert (await run(calling, tool, wanted)).status is S.SUCCEEDED
+
+
+async def test_a_server_whose_entry_has_changed_gets_nothing_new_however_busy_it_is(
+    bad: Hostile, tmp_path: Path
+) -> None:
+    profiles = {"there": profile(bad.port, headers={"Authorization": "Bearer old"})}
+    adapter = McpAdapter(profiles, tool_settings(tmp_path))
+    tool = registered((await offered(profile(bad.port)))["act"], "act")
+    await adapter.ready(effect("there/act"), tool)
+    hanging = asyncio.create_task(run(adapter, tool, effect("there/act", 3_000, mode="hang")))
+    await eventually(lambda: len(bad.calls) == 1)
+    profiles["there"] = profile(bad.port, headers={"Authorization": "Bearer new"})
+    assert (await run(adapter, tool, effect("there/act"))).status is S.SUCCEEDED
+    assert bad.heads[-1]["authorization"] == "Bearer new"
+    assert (await hanging).code == "TIMEOUT"  # what was under way was not cut off
+    await eventually(lambda: not adapter._leaving)
+    await adapter.close()
+
+
 # -- TLS
 
 
@@ -200,3 +251,16 @@ async def test_over_tls_the_certificate_must_be_the_servers(tmp_path: Path) -> N
             with pytest.raises(NotReady, match="certificate"):
                 await WarmServer(profile(one.port, tls=True, **wrong), LIMIT, 5_000).connected()
         assert len(one.heads) == seen
+
+
+@pytest.mark.requirement("X20")
+@pytest.mark.parametrize("content", [None, "no certificate"])
+async def test_a_file_of_certificates_that_is_none_makes_its_own_server_unusable_only(
+    bad: Hostile, tmp_path: Path, content: str | None
+) -> None:
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_text(content)
+    for _ in range(2):
+        with pytest.raises(NotReady, match=r"SERVER_NOT_STARTED.*`ca`|SERVER_DOWN"):
+            await WarmServer(profile(bad.port, tls=True, ca=str(file)), LIMIT, 5_000).connected()

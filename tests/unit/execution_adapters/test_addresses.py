@@ -125,11 +125,13 @@ private = true
         'url = "https://x"\nheaders_from = { Host = "HEADER" }',
         'url = "https://x"\nheaders_from = { Mcp-Session-Id = "HEADER" }',
         'url = "https://x"\nheaders_from = { X = "BROKEN_HEADER" }',
+        'url = "https://x"\nheaders_from = { X = "PADDED_HEADER" }',
     ],
 )
 def test_a_wrong_entry_stops_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
     monkeypatch.setenv("HEADER", "x")
     monkeypatch.setenv("BROKEN_HEADER", "x\r\ny: z")
+    monkeypatch.setenv("PADDED_HEADER", "Bearer x ")
     with pytest.raises(SettingsError, match="DEED_SERVERS_FILE is wrong"):
         loaded(tmp_path, f"[servers.crm]\n{line}\n")
 

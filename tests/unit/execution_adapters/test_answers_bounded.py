@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import Any, cast
 
+import anyio
 import pytest
 from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCError, JSONRPCRequest, JSONRPCResponse
@@ -81,6 +83,48 @@ def test_a_line_that_never_ends_ends_the_connection() -> None:
     assert found == []
     assert transport.broken
     assert output.held <= 2 * LIMIT
+
+
+@pytest.mark.requirement("X7")
+@pytest.mark.parametrize(
+    "talk",
+    [
+        b"{\n",
+        b"hello\n",
+        b'{"jsonrpc":"2.0","method":"notifications/message","params":{}}\n',
+        b'{"jsonrpc":"2.0","id":11,"method":"ping"}\n',
+        b'{"jsonrpc":"2.0","id":99,"result":{}}\n',
+    ],
+)
+def test_a_server_that_does_nothing_but_talk_is_given_up(talk: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.execution.adapters.pace.IDLE_MAX", 500)
+    found, _, transport, _ = reading((talk * 100 for _ in range(100)), 1, 2)
+    assert transport.broken
+    assert len(found) <= 501
+    assert not reading((talk for _ in range(400)), 1, 2)[2].broken
+    answers = (answer(1) for _ in range(2_000))
+    assert not reading(answers, 1)[2].broken  # one's own answers are no talk
+
+
+@pytest.mark.requirement("X7")
+def test_while_a_server_talks_others_go_on() -> None:
+    """All its output is there at once, so nothing in the reading of it waits."""
+    turns: list[float] = []
+
+    async def read() -> None:
+        process = cast(ServerProcess, Output(b"{\n" * 1_000 for _ in range(30)))
+        transport = GuardedTransport(process, LIMIT)
+        stream = AnswerStream(transport, process, RequestStream(transport, process), LIMIT)
+        reader = asyncio.ensure_future(stream.receive())
+        while not reader.done():
+            turns.append(asyncio.get_running_loop().time())
+            await asyncio.sleep(0)
+        with pytest.raises(anyio.EndOfStream):
+            reader.result()
+
+    asyncio.run(read())
+    assert max(later - before for before, later in pairwise(turns)) < 0.1
+    assert len(turns) > 10
 
 
 def test_a_malformed_answer_fails_the_call_that_it_names_or_the_only_one() -> None:

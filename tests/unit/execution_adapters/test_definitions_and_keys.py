@@ -48,6 +48,7 @@ def test_the_order_of_keys_and_unpinned_fields_change_nothing() -> None:
         {"outputSchema": {"type": "object"}},
         {"annotations": {"readOnlyHint": True}},
         {"annotations": None},
+        {"title": "Record changes"},
     ],
 )
 def test_any_change_of_what_is_pinned_changes_the_hash(change: dict[str, Any]) -> None:
@@ -69,6 +70,17 @@ def test_a_name_that_could_be_mistaken_is_refused(name: Any) -> None:
 def test_a_definition_that_cannot_be_pinned_is_refused(schema: Any) -> None:
     with pytest.raises(ValueError, match=r"canonical JSON|more than"):
         definition_of(TOOL | {"inputSchema": schema})
+
+
+def test_a_definition_without_a_title_has_the_hash_that_it_always_had() -> None:
+    assert definition_of(TOOL).hash.hex().startswith("9c25aa59b7135ad3")
+
+
+@pytest.mark.requirement("X7")
+def test_a_long_definition_is_refused_before_its_canonical_form_is_sought(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.execution.adapters.definition.canonical", lambda value: pytest.fail("it was"))
+    with pytest.raises(ValueError, match="more than"):
+        definition_of(TOOL | {"inputSchema": {"x": [1.5] * 100_000}})
 
 
 @pytest.mark.requirement("T10")
@@ -100,6 +112,9 @@ def test_the_key_goes_where_the_registry_says() -> None:
     for name in ("", "Mcp-Session-Id", "Host", "content-length", "a b", "x\r\ny"):
         with pytest.raises(NotReady, match="KEY_NOT_PLACEABLE"):
             placed(KeyPlacement.HEADER, name, True)
+    for name in ("deedbook/intent", "deedbook/attempt", "traceparent", "progressToken"):  # would be written over
+        with pytest.raises(NotReady, match="KEY_NOT_PLACEABLE"):
+            placed(KeyPlacement.META, name)
     for placement, name in [(KeyPlacement.NONE, ""), (KeyPlacement.HEADER, "h"), (KeyPlacement.ARGUMENT, "")]:
         with pytest.raises(NotReady, match="KEY_NOT_PLACEABLE"):
             placed(placement, name)

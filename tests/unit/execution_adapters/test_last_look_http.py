@@ -30,6 +30,8 @@ class Line(Exchange):
     def write(self, data: bytes) -> None:
         self.seen.append("write")
 
+    def arrive_within(self, seconds: float) -> None: ...
+
     def close(self) -> None:
         self.seen.append("close")
 

@@ -22,7 +22,7 @@ from libs.contracts.events import (
 )
 from libs.testkit.tool_bench import entry_of
 from services.execution.adapters.builtin import JOURNAL
-from services.execution.adapters.patterns import Patterns
+from services.execution.adapters.patterns import TEXT_MAX, NotSearched, Patterns
 from services.execution.adapters.response import SUMMARY_MAX, Judged, judge, shown, summary_of
 
 DIGEST = bytes(range(32))
@@ -34,6 +34,8 @@ class NoPatterns(Patterns):
     """Finds a text that stands there as it is; the real thing is a process."""
 
     async def first(self, pattern: str, text: str) -> str | None:
+        if pattern == "for ever":
+            raise NotSearched("it does not end")
         return pattern if pattern in text else None
 
 
@@ -190,6 +192,78 @@ def test_a_summary_has_no_escape_codes_no_turned_text_and_no_tokens() -> None:
 def test_references_are_bounded() -> None:
     many = [{"type": "row", "id": str(number)} for number in range(10_000)]
     assert len(judged({"structuredContent": {"external_object_refs": many}}).refs) == 256
+
+
+# -- what the answer to a question proves
+
+STRUCTURED = extractor(ExtractorKind.STRUCTURED, path="commits.sha")
+PATTERN = extractor(ExtractorKind.TEXT, pattern="c0ffee")
+TEMPLATE = extractor(ExtractorKind.TEMPLATE, template="{response_digest}")
+LOOK: dict[str, Any] = {"effect_class": EffectClass.READ_ONLY, "success_rule": SuccessRule.ANSWER}
+
+
+def asked(result: Any, *extractors: Extractor) -> Judged:
+    tool = entry_of("git", JOURNAL, **LOOK, extractors=extractors)
+    return asyncio.run(judge(tool, result, {}, DIGEST, NoPatterns(), asked=True))
+
+
+@pytest.mark.requirement("F5")
+@pytest.mark.parametrize(
+    ("result", "extractors"),
+    [
+        ({"structuredContent": {"external_object_refs": []}}, ()),
+        ({"structuredContent": {"success": True, "external_object_id": None}}, ()),
+        ({"structuredContent": {"commits": []}}, (STRUCTURED,)),
+        ({"structuredContent": {"commits": [{"sha": None}]}}, (STRUCTURED,)),
+        (text("nothing"), (PATTERN,)),
+        (text("nothing"), (PATTERN, TEMPLATE)),
+    ],
+)
+def test_an_answer_that_was_looked_at_in_full_and_names_nothing_says_absent(
+    result: Any, extractors: tuple[Extractor, ...]
+) -> None:
+    found = asked(result, *extractors)
+    assert (found.status, found.refs) == (AnswerStatus.SUCCEEDED, ())
+
+
+@pytest.mark.requirement("F5")
+@pytest.mark.requirement("X6")
+@pytest.mark.parametrize(
+    ("result", "extractors"),
+    [
+        (text("found c0ffee"), ()),
+        ({"structuredContent": {"found": True}}, ()),
+        ({"structuredContent": {"success": False, "external_object_refs": []}}, ()),
+        ({"structuredContent": {"external_object_refs": [{"type": "commit", "id": "x" * 600}]}}, ()),
+        ({"structuredContent": {"external_object_id": "abc"}}, ()),
+        ({"structuredContent": {"error": "the database is away"}}, (STRUCTURED,)),
+        (text("made c0ffee"), (STRUCTURED,)),
+        ({"structuredContent": {"commits": [{"sha": "x" * 600}]}}, (STRUCTURED,)),
+        (text("x" * (TEXT_MAX + 1)), (PATTERN,)),
+        ({"content": [{"type": "text", "text": "x"}] * 65}, (PATTERN,)),
+        (text("nothing"), (extractor(ExtractorKind.TEXT, pattern="for ever"),)),
+        (text("nothing"), (TEMPLATE,)),
+    ],
+)
+def test_an_answer_that_could_not_be_looked_at_in_full_says_nothing(
+    result: Any, extractors: tuple[Extractor, ...]
+) -> None:
+    """Taken for 'absent' it would end a doubt as not applied, though it was."""
+    found = asked(result, *extractors)
+    assert (found.status, found.code) == (AnswerStatus.FAILED, "INVALID_TOOL_RESPONSE")
+
+
+@pytest.mark.requirement("F5")
+def test_what_is_named_counts_though_there_may_be_more() -> None:
+    result = text("x" * (TEXT_MAX + 1)) | {"structuredContent": {"commits": [{"sha": "a"}]}}
+    assert [ref.id for ref in asked(result, STRUCTURED, PATTERN).refs] == ["a"]
+
+
+def test_a_deed_that_succeeded_has_succeeded_though_its_text_could_not_be_searched() -> None:
+    found = judged(
+        text("done"), success_rule=SuccessRule.ANSWER, extractors=(extractor(ExtractorKind.TEXT, pattern="for ever"),)
+    )
+    assert (found.status, found.refs) == (AnswerStatus.SUCCEEDED, ())
 
 
 JSON = st.recursive(
