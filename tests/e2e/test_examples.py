@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,16 +28,4 @@ def test_both_agents_order_what_runs_out_and_nothing_twice(folder: Path) -> None
     assert told.count("bolts: SUCCEEDED, [{'affected_rows': 1}], cost 0.01") == 2
     assert told.count("bolts: KEY_REUSED") == 1
     assert "SQLite itself says: {'bolts': 2, 'washers': 2}" in told
-    assert left_running(folder) == []
-
-
-def test_ctrl_c_ends_the_examples_and_all_that_they_started(folder: Path) -> None:
-    with program("examples.shop", folder) as running:
-        assert running.stdout is not None
-        for line in running.stdout:
-            if "buyer-1 runs" in line:
-                running.send_signal(signal.SIGINT)
-                break
-        told, _ = running.communicate(timeout=LIMIT_S)
-    assert running.returncode == 130, told
     assert left_running(folder) == []

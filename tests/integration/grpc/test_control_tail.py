@@ -20,6 +20,8 @@ from libs.runtime.clock import boottime_ms
 from libs.runtime.control_tail import TOPIC, ControlTail
 from libs.runtime.settings import ControlSettings, KafkaSettings, StartRefused, load
 from libs.runtime.telemetry import Metrics
+from libs.stack.folders import home
+from libs.stack.scratch import scratch
 from libs.stack.stack import Stack
 
 pytestmark = [
@@ -59,8 +61,25 @@ class Writer:
 
 
 @pytest.fixture
-async def writer(own_stack: Stack) -> AsyncIterator[Writer]:
-    settings = load(KafkaSettings, kafka_bootstrap=own_stack.kafka.bootstrap)
+async def own_log() -> AsyncIterator[Stack]:
+    """A broker of the test alone, which holds nothing but a control ledger that nobody has written to yet."""
+    with scratch(home() / "tests") as folder:
+        log = Stack(folder, postgres_dsn="nobody's")
+        await asyncio.to_thread(log.start)
+        try:
+            admin = AIOKafkaAdminClient(bootstrap_servers=log.kafka.bootstrap)
+            await admin.start()
+            await admin.create_topics([NewTopic(TOPIC, 1, 1)])
+            await admin.close()
+            yield log
+        finally:
+            await asyncio.to_thread(log.kafka.kill)
+            await asyncio.to_thread(log.stop)
+
+
+@pytest.fixture
+async def writer(own_log: Stack) -> AsyncIterator[Writer]:
+    settings = load(KafkaSettings, kafka_bootstrap=own_log.kafka.bootstrap)
     producer = kafka.producer(settings, "test")
     await kafka.start(producer, settings)
     yield Writer(producer)
@@ -77,11 +96,11 @@ def metric(metrics: Metrics, name: str) -> float:
 
 
 @pytest.fixture
-async def follow(own_stack: Stack, metrics: Metrics) -> AsyncIterator[Callable[[], Any]]:
+async def follow(own_log: Stack, metrics: Metrics) -> AsyncIterator[Callable[[], Any]]:
     made: list[ControlTail] = []
 
     async def start() -> ControlTail:
-        settings = load(KafkaSettings, kafka_bootstrap=own_stack.kafka.bootstrap, kafka_timeout_ms=3000)
+        settings = load(KafkaSettings, kafka_bootstrap=own_log.kafka.bootstrap, kafka_timeout_ms=3000)
         made.append(ControlTail(settings, load(ControlSettings, control_stale_max_s=3), metrics))
         await made[-1].start()
         return made[-1]
@@ -144,15 +163,15 @@ async def test_every_confirmation_is_told_though_nothing_changed(follow: Any) ->
 
 
 async def test_a_broker_that_is_away_makes_the_view_stale_and_back_fresh(
-    own_stack: Stack, writer: Writer, follow: Any
+    own_log: Stack, writer: Writer, follow: Any
 ) -> None:
     await writer.flip("acme")
     tail: ControlTail = await follow()
     await tail.wait_ready(WAIT_S)
-    await asyncio.to_thread(own_stack.kafka.kill)
+    await asyncio.to_thread(own_log.kafka.kill)
     await until(tail, lambda view: not view.fresh)
     assert tail.view.switches
-    await asyncio.to_thread(own_stack.kafka.start)
+    await asyncio.to_thread(own_log.kafka.start)
     await until(tail, lambda view: view.fresh)
     await writer.flip("rival")
     await until(tail, lambda view: len(view.switches) == 2)
@@ -170,12 +189,12 @@ async def test_a_foreign_record_closes_everything_for_good(writer: Writer, follo
 
 
 async def test_a_log_that_lost_its_events_is_stale_until_it_has_them_again(
-    own_stack: Stack, writer: Writer, follow: Any
+    own_log: Stack, writer: Writer, follow: Any
 ) -> None:
     values = [await writer.flip(name) for name in ("acme", "rival", "third")]
     tail: ControlTail = await follow()
     await tail.wait_ready(WAIT_S)
-    admin = AIOKafkaAdminClient(bootstrap_servers=own_stack.kafka.bootstrap)
+    admin = AIOKafkaAdminClient(bootstrap_servers=own_log.kafka.bootstrap)
     await admin.start()
     try:
         await admin.delete_topics([TOPIC])

@@ -100,10 +100,10 @@ def test_a_killed_process_is_started_again_on_the_same_port(system: System, serv
     _kill_and_see_it_back(system, "w1")
 
 
-@pytest.mark.parametrize("victim", ["kafka", "postgres"])
-def test_a_killed_server_is_started_again_on_the_same_port(system: System, victim: str) -> None:
+def test_a_killed_server_is_started_again_on_the_same_port(system: System) -> None:
     system.up("w1")
-    _kill_and_see_it_back(system, victim)
+    _kill_and_see_it_back(system, "kafka")
+    _kill_and_see_it_back(system, "postgres")
 
 
 def _kill_and_see_it_back(system: System, victim: str) -> None:
@@ -175,26 +175,21 @@ def test_who_waits_too_long_is_told_what_is_not_ready(system: System, servers: S
         background.wait_ready(system.folder, process.pid, 0.1, lambda report: None)
 
 
-def test_a_killed_supervisor_leaves_orphans_that_down_stops(system: System) -> None:
-    process = system.up("w1")
-    system.until(ready)
-    process.kill()
-    process.wait()
-    orphans = load(system.folder)
-    assert {line.name: line.state for line in orphans.lines} == dict.fromkeys(("kafka", "postgres", "w1"), "orphan")
-    assert sorted(background.end(system.folder)) == ["kafka", "postgres", "w1"]
-    assert processes.alive(system.folder.run) == []
-
-
-def test_a_new_supervisor_takes_the_place_of_a_killed_one(system: System) -> None:
+def test_what_a_killed_supervisor_leaves_is_taken_over_by_the_next_or_stopped_by_down(system: System) -> None:
     first = system.up("w1")
     before = system.until(ready)
     first.kill()
     first.wait()
+    orphans = load(system.folder)
+    assert {line.name: line.state for line in orphans.lines} == dict.fromkeys(("kafka", "postgres", "w1"), "orphan")
     second = system.up("w1")
     after = system.until(lambda report: report.pid == second.pid and ready(report))
     assert [line.ports for line in after.lines] == [line.ports for line in before.lines]
     assert {line.pid for line in after.lines}.isdisjoint({line.pid for line in before.lines})
+    second.kill()
+    second.wait()
+    assert sorted(background.end(system.folder)) == ["kafka", "postgres", "w1"]
+    assert processes.alive(system.folder.run) == []
 
 
 def test_a_second_system_in_the_same_folder_is_refused_and_disturbs_nothing(system: System, servers: Servers) -> None:

@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -23,6 +22,7 @@ from libs.stack.ports import Ports
 from libs.stack.prepare import prepare
 from libs.stack.probe import is_ready
 from libs.stack.processes import Child
+from libs.stack.report import Line, load
 from libs.stack.scratch import scratch
 from libs.stack.shapes import Plan
 from libs.stack.stack import Endpoints, Stack
@@ -46,21 +46,23 @@ def deed(*words: str) -> str:
     return said.stdout
 
 
-def lines() -> dict[str, dict[str, Any]]:
-    return {line["name"]: line for line in json.loads(deed("ps", "--json"))["lines"]}
+def lines(folder: Folder) -> dict[str, Line]:
+    """What `deed ps` shows, without a process for each look."""
+    return {line.name: line for line in load(folder).lines}
 
 
 @pytest.mark.parametrize("shape", ["colocated", "separate"])
 def test_a_system_comes_up_goes_on_in_the_background_and_goes_down(folder: Folder, shape: str) -> None:
     deed("up", "--shape", shape)
     plan = Plan(shape)
-    assert set(lines()) == {"kafka", "postgres", *(row.name for row in plan.rows)}
-    assert all(line["ready"] for line in lines().values())
-    victim = lines()[plan.rows[0].name]
+    shown = {line["name"]: line for line in json.loads(deed("ps", "--json"))["lines"]}
+    assert set(shown) == {"kafka", "postgres", *(row.name for row in plan.rows)}
+    assert all(line["ready"] for line in shown.values())
+    victim = shown[plan.rows[0].name]
     os.kill(victim["pid"], signal.SIGKILL)
     deadline = time.monotonic() + READY_S
-    while lines()[victim["name"]]["restarts"] == 0 or not all(line["ready"] for line in lines().values()):
-        assert time.monotonic() < deadline, lines()
+    while lines(folder)[victim["name"]].restarts == 0 or not all(line.ready for line in lines(folder).values()):
+        assert time.monotonic() < deadline, lines(folder)
         time.sleep(0.2)
     assert "was ready after" in deed("up", "--shape", shape), "a second `up` finds it running"
     assert deed("down").startswith("Stopped kafka, postgres, ")
