@@ -137,7 +137,8 @@ class Connection:
                 self.transport.definitions_changed = False
                 started = time.monotonic()
                 try:
-                    self._definitions = definitions_of(await self._list_pages(), self._name)
+                    # Beside the loop: canonical forms of some megabytes take seconds.
+                    self._definitions = await asyncio.to_thread(definitions_of, await self._list_pages(), self._name)
                 except BaseException:
                     self.listed = False
                     self.transport.definitions_changed = True  # nobody knows what it offers now

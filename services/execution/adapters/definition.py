@@ -23,6 +23,7 @@ NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")  # ASCII only: no letter that looks 
 DEFINITION_BYTES_MAX = 65_536
 ENCODED_BYTES_MAX = 2 * DEFINITION_BYTES_MAX  # a double may be written in more letters than its canonical form has
 TOOLS_MAX = 1000
+LEFT_OUT_LOGGED = 10
 
 
 class ToolDefinition(msgspec.Struct, frozen=True):
@@ -55,10 +56,15 @@ def definition_of(raw: Mapping[str, Any]) -> ToolDefinition:
 def definitions_of(raw: Sequence[Mapping[str, Any]], server: str) -> dict[str, ToolDefinition]:
     """All usable definitions by name. Left out and logged: those that cannot be pinned, and names offered twice."""
     found: list[ToolDefinition] = []
+    left_out = 0
     for item in raw[:TOOLS_MAX]:
         try:
             found.append(definition_of(item))
         except ValueError as error:
-            log.warning("tool left out", server=server, tool=repr(item.get("name"))[:80], reason=str(error))
+            left_out += 1
+            if left_out <= LEFT_OUT_LOGGED:
+                log.warning("tool left out", server=server, tool=repr(item.get("name"))[:80], reason=str(error))
+    if left_out > LEFT_OUT_LOGGED:
+        log.warning("more tools left out", server=server, number=left_out - LEFT_OUT_LOGGED)
     times = Counter(definition.name for definition in found)
     return {definition.name: definition for definition in found if times[definition.name] == 1}

@@ -255,7 +255,8 @@ class AnswerStream:
         if message.method == "notifications/tools/list_changed":
             self._transport.definitions_changed = True
             self._transport.on_changed()
-        if isinstance(message, JSONRPCRequest) and message.method == "ping" and not self._writer.busy:
+        is_ping = isinstance(message, JSONRPCRequest) and message.method == "ping"
+        if is_ping and not self._writer.busy and self._pace.may_ask():
             return SessionMessage(message)
         return None
 

@@ -100,7 +100,7 @@ def test_a_server_that_does_nothing_but_talk_is_given_up(talk: bytes, monkeypatc
     monkeypatch.setattr("services.execution.adapters.pace.IDLE_MAX", 500)
     found, _, transport, _ = reading((talk * 100 for _ in range(100)), 1, 2)
     assert transport.broken
-    assert len(found) <= 501
+    assert len(found) <= (501 if b"result" in talk else 1)
     assert not reading((talk for _ in range(400)), 1, 2)[2].broken
     answers = (answer(1) for _ in range(2_000))
     assert not reading(answers, 1)[2].broken  # one's own answers are no talk
