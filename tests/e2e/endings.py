@@ -89,6 +89,7 @@ TABLE = {
         GIVEN_BACK,
         "CANCELLED APPROVAL_WITHDRAWN",
     ),
+    "gate, tool changed": Ending(f"{SENT} ExecutionRefused {OVER}", GIVEN_BACK, "REFUSED TOOL_CHANGED"),
     "success": Ending(f"{SENT} {DONE}", SPENT, "SUCCEEDED"),
     "success, agreed": Ending(f"{AGREED} BudgetReserved ExecutionDispatched {DONE}", SPENT, "SUCCEEDED"),
     "definite failure": Ending(f"{SENT} ExecutionFailed {OVER}", GIVEN_BACK, "FAILED BAD_ARGUMENTS"),

@@ -52,7 +52,8 @@ POLICY: dict[str, Any] = seeding.POLICY | {
         "sources": {"pulse": {"soft_ms": PULSE_MS - 1, "hard_ms": PULSE_MS}},
     },
 }
-SERVERS = {"double": 0, "frail": 0, "reader": 0, "slow": CONNECT_S}  # how long each takes to start, in seconds
+# How long each takes to start, in seconds.
+SERVERS = {"double": 0, "frail": 0, "reader": 0, "slow": CONNECT_S, "tardy": CONNECT_S}
 
 
 @dataclass
@@ -105,6 +106,7 @@ def _in_force(offered: dict[str, ToolDefinition]) -> list[Any]:
         register("reader/apply", offered["apply"], **reads),
         register("slow/apply", offered["apply"], **reads),
         register("slow/look", offered["look"], **reads),
+        register("tardy/apply", offered["apply"], **reads),
         register("builtin/sleep", seeding.builtin_tool("sleep"), timeout_ms=10_000),
     ]  # fmt: skip
 

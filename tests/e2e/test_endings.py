@@ -133,14 +133,16 @@ async def _gate(play: Play) -> None:
             "gate, killed": {"tool": "slow/apply", "account": WATCHED},
             "gate, expired": {"tool": "slow/apply", "expires_at": seeding.now_at() + 7 * SECOND},
             "gate, withdrawn": {"tool": "slow/look"},
+            "gate, tool changed": {"tool": "tardy/apply"},
         }
     )
     await asyncio.gather(
         _cancel(play, "gate, cancelled", ExecutionDispatched),
         _kill(play, "gate, killed", ExecutionDispatched, WATCHED),
         _withdraw(play, "gate, withdrawn", ExecutionDispatched),
+        _change(play, "gate, tool changed", ExecutionDispatched, "tardy/apply"),
     )
-    await play.ended("gate, cancelled", "gate, killed", "gate, expired", "gate, withdrawn")
+    await play.ended("gate, cancelled", "gate, killed", "gate, expired", "gate, withdrawn", "gate, tool changed")
     assert not any(_calls(play, name) for name in play.ids if name.startswith("gate, "))
     await play.submit({"blocked, switched off": {"tool": "builtin/sleep", "account": WATCHED}})
     await play.ended("blocked, switched off")
@@ -267,6 +269,12 @@ async def _withdraw(play: Play, name: str, after: type[Any]) -> None:
 async def _kill(play: Play, name: str, after: type[Any], account: str) -> None:
     await play.seen(name, after)
     await play.rig.system.seed([seeding.switch(SwitchKind.ACCOUNT, f"{TENANT}/{account}", stopped=True)])
+
+
+async def _change(play: Play, name: str, after: type[Any], tool: str) -> None:
+    """The registry says otherwise of the tool; its server offers what it always did."""
+    await play.seen(name, after)
+    await play.rig.system.seed([register(tool, play.stage.offered["apply"], timeout_ms=9_000)])
 
 
 async def _in_doubt(play: Play, name: str) -> None:
