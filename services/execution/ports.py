@@ -72,7 +72,8 @@ class ToolAdapter(Protocol):
 
     async def call(self, effect: Effect, tool: RegisteredTool, guard: Guard) -> ToolAnswer:
         """Call the tool once, never twice. `guard` is looked at with no await between it and the first byte; when it
-        says no, the answer is NOT_SENT with code NOT_OWNER. NOT_SENT with LOOK_AGAIN: `ready` was too long ago."""
+        says no, the answer is NOT_SENT with code NOT_OWNER. NOT_SENT with LOOK_AGAIN: what `ready`
+        saw may be so no longer."""
         ...
 
     def health(self) -> Mapping[str, Callable[[], Health]]:

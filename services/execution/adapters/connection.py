@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -35,6 +36,7 @@ log = logger(__name__)
 
 PAGES_MAX = 50
 LIST_BYTES_MAX = 4 << 20  # of all pages together
+CHANGES_MAX, CHANGES_WINDOW_S = 8, 10.0  # so many changes in so short a time are no changes any more
 CLOSE_S = 5.0
 Listed = Callable[[Mapping[str, ToolDefinition]], None]
 US = Implementation(name="deedbook", version="0.1.0")
@@ -85,6 +87,7 @@ class Connection:
         self._definitions: dict[str, ToolDefinition] = {}
         self._listed_at = -1e9
         self._listing = asyncio.Lock()
+        self._changes: deque[float] = deque(maxlen=CHANGES_MAX)
 
     @property
     def alive(self) -> bool:
@@ -126,6 +129,12 @@ class Connection:
         return None if self.transport.definitions_changed else self._definitions.get(name)
 
     @property
+    def is_unsettled(self) -> bool:
+        """Will it soon be known what it offers now? Not of one that says again and again that this has changed."""
+        restless = len(self._changes) == CHANGES_MAX and time.monotonic() - self._changes[0] < CHANGES_WINDOW_S
+        return not restless and (self.transport.definitions_changed or self._listing.locked())
+
+    @property
     def listed_for_ms(self) -> float:
         """How long ago it was asked what it offers."""
         return (time.monotonic() - self._listed_at) * 1000
@@ -134,6 +143,9 @@ class Connection:
         """All usable definitions, at most so old. Raises what the SDK raises."""
         async with self._listing:
             if self.transport.definitions_changed or self.listed_for_ms > max_age_ms:
+                if self.transport.definitions_changed:
+                    self._definitions = {}  # what is called meanwhile may be another tool already
+                    self._changes.append(time.monotonic())
                 self.transport.definitions_changed = False
                 started = time.monotonic()
                 try:

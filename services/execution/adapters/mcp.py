@@ -116,6 +116,8 @@ class McpAdapter:
         if connection is None or not connection.alive:
             return clock.not_sent("CONNECTION_LOST", "the connection to the tool was gone before the call")
         offered = connection.pinned(_name(tool))
+        if offered is None and connection.is_unsettled:
+            return clock.not_sent("LOOK_AGAIN", "the server says that its tools have changed")
         if offered is None or offered.hash != tool.entry.definition_hash:
             reason = "the server has changed the tool since it was looked at"
             return clock.not_sent("TOOL_CHANGED", reason, FailureCategory.POLICY)

@@ -66,7 +66,8 @@ class WarmServer:
             await self._end(connection, "it does not answer")
             raise NotReady("SERVER_SILENT", "the tool server does not answer") from None
         except Exception as error:  # noqa: BLE001  any failure of this question means the same: not ready
-            await self._end(connection, words(error))
+            if not (connection.in_flight and connection.alive):  # to end it would cut off what it is doing for others
+                await self._end(connection, words(error))
             raise NotReady("SERVER_LIST_FAILED", f"the tool server does not list its tools: {words(error)}") from None
 
     async def retire(self) -> None:

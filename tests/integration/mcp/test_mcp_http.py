@@ -128,6 +128,53 @@ async def test_a_notice_in_the_stream_of_an_answer_makes_us_look_again(calling: 
         await calling.ready(effect("there/act"), tool)
 
 
+@pytest.mark.requirement("T9")
+async def test_while_nobody_knows_what_a_server_offers_now_it_is_not_called(calling: McpAdapter, bad: Hostile) -> None:
+    tool, wanted = registered((await offered(profile(bad.port)))["act"], "act"), effect("there/act")
+    await calling.ready(wanted, tool)
+    connection = calling._servers["there"].connection
+    assert connection is not None
+    bad.list_waits, listed = asyncio.Event(), bad.methods.count("tools/list")
+    connection.transport.definitions_changed = True  # as its notice says
+    looking = asyncio.create_task(calling.ready(wanted, tool))  # somebody else wants to call it, too
+    await eventually(lambda: bad.methods.count("tools/list") > listed)
+    answer = await calling.call(wanted, tool, lambda: True)
+    assert (answer.status, answer.code, bad.calls) == (S.NOT_SENT, "LOOK_AGAIN", [])
+    bad.list_waits.set()
+    await looking
+    assert (await calling.call(wanted, tool, lambda: True)).status is S.SUCCEEDED
+
+
+@pytest.mark.requirement("T9")
+async def test_one_that_says_so_again_and_again_is_refused(calling: McpAdapter, bad: Hostile) -> None:
+    tool, wanted = registered((await offered(profile(bad.port)))["act"], "act"), effect("there/act")
+    await calling.ready(wanted, tool)
+    connection = calling._servers["there"].connection
+    assert connection is not None
+    codes = []
+    for _ in range(10):
+        connection.transport.definitions_changed = True
+        codes.append((await calling.call(wanted, tool, lambda: True)).code)
+        await calling.ready(wanted, tool)
+    assert set(codes) == {"LOOK_AGAIN", "TOOL_CHANGED"}
+    assert codes[-1] == "TOOL_CHANGED"
+    assert bad.calls == []
+
+
+@pytest.mark.requirement("F5")
+async def test_a_list_that_fails_does_not_cut_off_the_calls_of_others(bad: Hostile, tmp_path: Path) -> None:
+    adapter = McpAdapter({"there": profile(bad.port)}, tool_settings(tmp_path, definitions_max_age_ms=0))
+    tool = registered((await offered(profile(bad.port)))["act"], "act")
+    working = asyncio.create_task(run(adapter, tool, effect("there/act", 2_000, mode="hang")))
+    await eventually(lambda: len(bad.calls) == 1)
+    bad.list_fails = True
+    with pytest.raises(NotReady, match="SERVER_LIST_FAILED"):
+        await adapter.ready(effect("there/act"), tool)
+    answer = await working
+    assert (answer.status, answer.code) == (S.AMBIGUOUS, "TIMEOUT")  # and not CONNECTION_LOST
+    await adapter.close()
+
+
 async def test_a_session_that_the_server_forgot_is_opened_anew(bad: Hostile, tmp_path: Path) -> None:
     adapter = McpAdapter({"there": profile(bad.port)}, tool_settings(tmp_path, definitions_max_age_ms=0))
     tool = registered((await offered(profile(bad.port)))["act"], "act")
