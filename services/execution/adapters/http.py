@@ -14,6 +14,7 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -34,6 +35,7 @@ log = logger(__name__)
 STREAM_FACTOR = 4  # a stream of events may be so many times longer than the longest answer
 READ_MAX_S = 120.0  # longest that a response is read, its request's own time-out aside
 LEAVE_S = 2.0
+LEFT_MAX = 64  # responses that are read on though nobody waits for them
 Connect = Callable[[HttpProfile, ssl.SSLContext | None], Awaitable[Exchange]]
 VERSION, SESSION = "mcp-protocol-version", "mcp-session-id"
 
@@ -54,6 +56,7 @@ class HttpTransport:
         self._tls = ssl.create_default_context(cafile=profile.ca or None) if profile.tls else None
         self._connect = connect
         self._reading: set[asyncio.Task[None]] = set()
+        self._left: dict[asyncio.Task[None], None] = {}  # whose calls have run out of time, the oldest first
 
     @property
     def alive(self) -> bool:
@@ -102,12 +105,20 @@ class HttpTransport:
             self._reading.add(task)
             task.add_done_callback(self._reading.discard)
             if slot is not None:
-                slot.cancel, slot.give_up = task.cancel, exchange.give_up
+                slot.cancel, slot.give_up = task.cancel, partial(self._leave_alone, task, exchange)
         else:
             try:
                 await exchange.head()
             finally:
                 exchange.close()
+
+    def _leave_alone(self, task: asyncio.Task[None], exchange: Exchange) -> None:
+        """Its call has run out of time. It is read on for a while beside a few others: each holds a connection."""
+        exchange.give_up()
+        self._left[task] = None
+        task.add_done_callback(lambda done: self._left.pop(done, None))
+        if len(self._left) > LEFT_MAX:
+            next(iter(self._left)).cancel()
 
     def _own_headers(self) -> dict[str, str]:
         headers = {SESSION: self.session_id} if self.session_id else {}

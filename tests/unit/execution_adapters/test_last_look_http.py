@@ -13,7 +13,7 @@ from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCNotification, JSONRPCRequest
 
 from services.execution.adapters.exchange import Exchange, HttpProfile
-from services.execution.adapters.http import HttpTransport, Requests
+from services.execution.adapters.http import LEFT_MAX, HttpTransport, Requests
 from services.execution.adapters.transport import CURRENT_CALL, CallSlot, NotSent
 
 CALL = SessionMessage(JSONRPCRequest(jsonrpc="2.0", id=7, method="tools/call", params={"name": "x"}))
@@ -31,6 +31,9 @@ class Line(Exchange):
         self.seen.append("write")
 
     def arrive_within(self, seconds: float) -> None: ...
+
+    def give_up(self) -> None:
+        self.seen.append("give up")
 
     def close(self) -> None:
         self.seen.append("close")
@@ -87,6 +90,34 @@ def test_when_the_guard_refuses_no_byte_leaves() -> None:
     assert "write" not in seen
     assert seen[:3] == ["connected", "look", "close"]
     assert (slot.sent, slot.refused) == (False, True)
+
+
+@pytest.mark.requirement("X20")
+@pytest.mark.requirement("X7")
+def test_of_the_calls_that_ran_out_of_time_only_some_hold_a_connection() -> None:
+    """Or else a server that never answers would take all of the process' descriptors."""
+
+    async def send() -> tuple[int, list[str]]:
+        seen: list[str] = []
+
+        async def connect(profile: HttpProfile, tls: ssl.SSLContext | None) -> Exchange:
+            return cast(Exchange, Line(seen))
+
+        stream = Requests(HttpTransport(PROFILE, 1024, connect))
+        for number in range(LEFT_MAX + 20):
+            slot = CallSlot(lambda: True, cancellable=False)
+            CURRENT_CALL.set(slot)
+            await stream.send(SessionMessage(JSONRPCRequest(jsonrpc="2.0", id=number, method="tools/call", params={})))
+            await asyncio.sleep(0)
+            assert slot.give_up is not None
+            slot.give_up()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return seen.count("give up"), seen
+
+    given_up, seen = asyncio.run(send())
+    assert given_up == LEFT_MAX + 20
+    assert seen[: seen.index("close")].count("give up") == LEFT_MAX + 1
 
 
 @pytest.mark.parametrize("cancellable", [True, False])
