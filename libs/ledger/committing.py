@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from libs.ledger import careful, taking
+from libs.ledger import poison, taking
 from libs.ledger.batch import LaneBatch
 from libs.ledger.lane import Lane, Phase
 from libs.ledger.protocol import Alarm, Commit, CommitRefused, Committed, CommitUnknown, RowChange
@@ -125,8 +125,8 @@ def _committed(worker: Worker, number: int, round_: Round, answer: Committed) ->
     elif lane.dirty_since_ms is None:
         lane.dirty_since_ms = worker.boot_ms
     if round_.careful:
-        careful.passed(lane.care, taken)
-        careful.taken_up(lane.care, [key for part in round_.batches[number][0].parts.values() for key in part.unparked])
+        poison.passed(lane.care, taken)
+        poison.taken_up(lane.care, [key for part in round_.batches[number][0].parts.values() for key in part.unparked])
     for (scope, stripe), (_, row) in round_.batches[number][0].scopes.changed.items():
         if stripe != number and scope in worker.lanes[stripe].scopes:
             worker.lanes[stripe].scopes[scope][stripe] = row

@@ -40,7 +40,7 @@ def run_batch(worker: Worker, lane: Lane, taken: Taken, batch: LaneBatch) -> Non
     batch.finish()
 
 
-def put_aside(batch: LaneBatch, taken: Taken) -> None:
+def park_all(batch: LaneBatch, taken: Taken) -> None:
     """The third death: an event's or effect's key is parked without deciding; a record without a known key goes to the
     dead letters, since finding its key out may be what kills."""
     for entry in taken.direct:

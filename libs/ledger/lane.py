@@ -15,11 +15,11 @@ from itertools import islice
 from typing import Any
 
 from libs.ledger.batch import LaneBatch
-from libs.ledger.careful import Care
 from libs.ledger.chain import Anchor, Cursor
 from libs.ledger.hosted import Hosted
 from libs.ledger.inbox import DirectQueue, Inbox, Taken
 from libs.ledger.pieces import LaneView
+from libs.ledger.poison import Care
 from libs.ledger.protocol import LaneRow, OutRecord, ParkedInput, Published, RowChange, SideRecord
 from libs.ledger.service import Due, DueKind, Effect, Input, Record, ScopeRow, Service, Waiting, WaitKind, key_of
 

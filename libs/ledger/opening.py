@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from libs.ledger import watching
 from libs.ledger.anchors import Verdict, check_input, check_output
-from libs.ledger.careful import care_at_claim
 from libs.ledger.chain import Cursor
 from libs.ledger.lane import Lane, Part, Phase
+from libs.ledger.poison import care_at_claim
 from libs.ledger.protocol import Alarm, Check, Checked, Claimed, ClaimRefused, Published, WorkRow
 from libs.ledger.publishing import publish, send_sides
 from libs.ledger.service import Recover, Service, WaitKind

@@ -13,11 +13,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from libs.ledger import careful, taking
+from libs.ledger import poison, taking
 from libs.ledger.batch import LaneBatch
 from libs.ledger.committing import Awaited, Round, commit, end, put_back
 from libs.ledger.errors import KeyBroken, LaneBroken, NeedsMore
-from libs.ledger.feeding import put_aside, run_batch
+from libs.ledger.feeding import park_all, run_batch
 from libs.ledger.lane import Lane, Phase
 from libs.ledger.protocol import (
     Alarm,
@@ -49,7 +49,7 @@ def begin(worker: Worker) -> None:
             continue
         number, (claim, _) = next(iter(takens.items()))
         round_.awaited = Awaited.MARK
-        worker.out.append(Suspect(number, claim, worker.lanes[number].epoch, careful.mark_text(mark)))
+        worker.out.append(Suspect(number, claim, worker.lanes[number].epoch, poison.mark_text(mark)))
 
 
 def on_suspected(worker: Worker, answer: Suspected) -> None:
@@ -175,8 +175,8 @@ def _run(worker: Worker, round_: Round, lane: Lane, free: dict[str, int]) -> Lan
         view = lane.view(free, full, broken, worker.limits.parked_max)
         batch = LaneBatch(view, worker.hosted, round_.states, round_.asked, world)
         try:
-            if round_.careful and careful.is_poison(lane.care, taken):
-                put_aside(batch, taken)
+            if round_.careful and poison.is_poison(lane.care, taken):
+                park_all(batch, taken)
             else:
                 run_batch(worker, lane, taken, batch)
         except KeyBroken as broken:

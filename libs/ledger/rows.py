@@ -29,7 +29,7 @@ class LaneRow(msgspec.Struct, frozen=True):
     lease_end_at: int  # of the owner before us; 0 if it released the lane
     quiet_until_at: int
     unfinished: int  # claims since the last commit or release, this one included
-    suspect: str  # the mark that stood when the last owner ended: what it was about to decide (careful.py)
+    suspect: str  # the mark that stood when the last owner ended: what it was about to decide (poison.py)
 
 
 class OutRecord(msgspec.Struct, frozen=True, array_like=True):

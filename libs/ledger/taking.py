@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from libs.ledger import careful
+from libs.ledger import poison
 from libs.ledger.codec import CodecError
 from libs.ledger.inbox import RecordItem, Taken
 from libs.ledger.lane import Lane, Phase
@@ -33,14 +33,14 @@ def take(worker: Worker) -> Takens:
     return takens
 
 
-def take_carefully(worker: Worker) -> tuple[Takens, careful.Mark | None] | None:
+def take_carefully(worker: Worker) -> tuple[Takens, poison.Mark | None] | None:
     """One lane alone, whose next batch is marked first (None: it is put aside unmarked). Takes turns with the others,
     but not while a mark stands: what dies then would be blamed on the wrong input."""
     wary = [lane for lane in worker.lanes.values() if lane.care.left and _has_work(worker, lane)]
     marked = [lane for lane in wary if lane.care.marked]
     worker.careful_turn = bool(marked) or (bool(wary) and not worker.careful_turn)
     for lane in (marked or wary) if worker.careful_turn else ():
-        taken, mark = careful.pick(lane.care, _offer(worker, lane, worker.batch_limit, worker.limits.batch_bytes_max))
+        taken, mark = poison.pick(lane.care, _offer(worker, lane, worker.batch_limit, worker.limits.batch_bytes_max))
         if lane.phase is Phase.OPEN and (taken.direct or taken.raw):
             if mark is None:
                 taken.records = _unprepared(worker, taken.raw)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from libs.contracts import events as e
-from libs.ledger.careful import Mark, care_at_claim, passed, pick
 from libs.ledger.inbox import DirectItem, Inbox, RecordItem, Taken
+from libs.ledger.poison import Mark, care_at_claim, passed, pick
 from libs.ledger.protocol import Commit, LaneRow, Load, Published, Suspect, Suspected
 from libs.ledger.service import Due, DueKind, Event, Fact, Record
 from libs.testkit.simulation.bench import Bench

@@ -140,11 +140,11 @@ _BODIES = {
 
 
 @st.composite
-def any_topics(draw: st.DrawFn, most: int = 6) -> list[list[Fact]]:
+def any_topics(draw: st.DrawFn) -> list[list[Fact]]:
     """For each topic its facts in order. Tenants may differ, times may stand still or go back."""
     found = []
     for topic in TOPICS:
-        bodies = draw(st.lists(_BODIES[topic], max_size=most))
+        bodies = draw(st.lists(_BODIES[topic], max_size=6))
         if topic == "ledger.intake" and draw(st.booleans()):
             bodies.insert(0, ACCEPTED)
         found.append(
