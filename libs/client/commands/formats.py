@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Annotated, Any
 
-import msgspec
 import typer
 
-from libs.client.options import examples
+from libs.client.ending import Failed, told
+from libs.client.options import OPERATE, Json, examples, put_json
 from libs.client.rendering.page import show_table
-from libs.stack.errors import StackError
 from libs.stack.folders import Folder, home
 from libs.stack.where import database_of
 
 if TYPE_CHECKING:
     from libs.ledger.formats import Floor
 
-Json = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
 Service = Annotated[
     str, typer.Argument(help="intake, validation, approval, budget, execution, outcome, control, status.")
 ]
@@ -34,14 +31,14 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help=HELP, no_args_is_help=True)
     group.command("show", epilog=examples("deed format show budget"))(show)
     group.command("raise", epilog=examples("deed format raise budget 2"))(raise_)
-    app.add_typer(group, name="format")
+    app.add_typer(group, name="format", rich_help_panel=OPERATE)
 
 
 def show(service: Service, json: Json = False) -> None:
     """Shows the format that is written, and what each running worker of the service writes."""
     from libs.ledger.formats import look
 
-    _print(_asked(look(_database(service), service)), json)
+    _print(_asked(service, lambda dsn: look(dsn, service)), json)
 
 
 def raise_(
@@ -57,32 +54,23 @@ def raise_(
     worker does not understand the format, and when none does."""
     from libs.ledger.formats import raise_floor
 
-    _print(_asked(raise_floor(_database(service), service, to)), json)
+    _print(_asked(service, lambda dsn: raise_floor(dsn, service, to)), json)
 
 
-def _database(service: str) -> str:
-    if given := os.environ.get("DEED_DATABASE_URL"):
-        return given
-    try:
-        return database_of(Folder(home()), service)
-    except StackError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
-
-
-def _asked(question: Coroutine[Any, Any, Floor]) -> Floor:
+def _asked(service: str, question: Callable[[str], Coroutine[Any, Any, Floor]]) -> Floor:
     from libs.ledger.formats import FormatRefused
 
-    try:
-        return asyncio.run(question)
-    except FormatRefused as error:
-        typer.echo(f"{error.code}: {error}", err=True)
-        raise typer.Exit(1) from None
+    with told():
+        dsn = os.environ.get("DEED_DATABASE_URL") or database_of(Folder(home()), service)
+        try:
+            return asyncio.run(question(dsn))
+        except FormatRefused as error:
+            raise Failed(error.code, str(error)) from None
 
 
 def _print(found: Floor, json: bool) -> None:
     if json:
-        sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+        put_json(found)
         return
     typer.echo(f"{found.service} writes state format {found.floor}.")
     if found.workers:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import getpass
 import socket
-import sys
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, TypeVar
 
-import msgspec
 import typer
 
 from libs.client.ending import Failed, told
-from libs.client.options import Json, examples
+from libs.client.options import OPERATE, Json, examples, put_json
 from libs.client.rendering.page import show_table
 
 T = TypeVar("T")
@@ -27,7 +25,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help=HELP, invoke_without_command=True, epilog=examples("deed lanes", "deed lanes --json"))
     group.callback()(lanes)
     group.command("clear", epilog=examples("deed lanes clear 3 --reason 'the topic was restored'"))(clear)
-    app.add_typer(group, name="lanes")
+    app.add_typer(group, name="lanes", rich_help_panel=OPERATE)
 
 
 def lanes(context: typer.Context, json: Json = False) -> None:
@@ -38,7 +36,7 @@ def lanes(context: typer.Context, json: Json = False) -> None:
 
     found = _asked(look)
     if json:
-        sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+        put_json(found)
         return
     headings = ("SERVICE", "LANE", "PHASE", "OWNER", "EPOCH", "UN-ACKED", "HALTED")
     show_table(
@@ -66,7 +64,7 @@ def clear(
     by = f"{getpass.getuser()}@{socket.gethostname()}"
     found = _asked(lambda dsn: ask(dsn, lane, by, reason))
     if json:
-        sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+        put_json(found)
     for one in () if json else found:
         typer.echo(f"{one.service}: lane {one.lane} may be claimed again. It was halted: {one.halted}")
     if not found:

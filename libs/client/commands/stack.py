@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
-import msgspec
 import typer
 from rich.console import Console
 
-from libs.client.options import examples
+from libs.client.options import examples, put_json
 from libs.client.rendering.page import show_table
 from libs.stack import background, tail
 from libs.stack.errors import StackError
@@ -93,7 +91,7 @@ def down(json: Json = False) -> None:
     with _told(), Console(stderr=True).status("stopping"):
         stopped = background.end(Folder(home()))
     if json:
-        sys.stdout.write(msgspec.json.encode({"stopped": stopped}).decode() + "\n")
+        put_json({"stopped": stopped})
         return
     typer.echo(f"Stopped {', '.join(stopped)}." if stopped else "Nothing was running.")
 
@@ -125,7 +123,7 @@ def _progress(report: Report) -> str:
 
 def _print(report: Report, json: bool) -> None:
     if json:
-        sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
+        put_json(report)
         return
     rows = [_row(line) for line in report.lines]
     show_table(("NAME", "PID", "STATE", "RESTARTS", "READY", "PORTS", ""), rows)
