@@ -17,6 +17,10 @@ from libs.runtime.settings import SettingsError
 
 T = TypeVar("T")
 PAUSE_MIN_S, PAUSE_MAX_S = 0.02, 1.0
+MAY_BE_TAKEN = (
+    "It may have been taken all the same: look first (`deed show INTENT`, `deed switches`), then give it again;"
+    " `deed doctor` says what is away."
+)
 AWAY_CALLS = 6  # who has not answered for as long as so many calls may take is given up
 
 
@@ -40,8 +44,12 @@ class Caller:
         self._connection = connection
 
     async def once(self, method: grpc.aio.UnaryUnaryMultiCallable[Any, T], request: Any) -> T:
-        """The answer. Raises a DeedbookError."""
-        return await self._call(method, request, self._connection.timeout_s)
+        """The answer. Raises a DeedbookError; one that leaves open whether it was taken says so."""
+        try:
+            return await self._call(method, request, self._connection.timeout_s)
+        except Unavailable as error:
+            error.remedy = MAY_BE_TAKEN
+            raise
 
     async def until_answered(self, method: grpc.aio.UnaryUnaryMultiCallable[Any, T], request: Any) -> T:
         """The answer, asked for again while the other side is away, within the limit of one call."""

@@ -37,5 +37,6 @@ def discover(profile: str) -> list[Offered]:
         code, colon, reason = last.partition(": ")
         if not colon or not code.isupper():
             code, reason = "DISCOVERY_FAILED", last
-        raise Failed(code, reason, remedy(code) or FILE)
+        told = "" if code == "SERVER_UNKNOWN" else remedy(code)  # here it is the file that does not know it
+        raise Failed(code, reason, told or FILE)
     return msgspec.json.decode(ended.stdout, type=list[Offered])

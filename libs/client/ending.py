@@ -143,7 +143,7 @@ def of_client(error: DeedbookError) -> Failed:
     exit_code = next((code for kind, code in exits if isinstance(error, kind)), Exit.REFUSED)
     if isinstance(error, errors.InvalidRequest):
         exit_code = _OF_REQUESTS.get(error.code, exit_code)
-    told = REMEDIES.get(error.code, error.remedy)
+    told = error.remedy
     return Failed(error.code, error.reason, "" if told in error.reason else told, exit_code)
 
 

@@ -14,6 +14,7 @@ from libs.ledger.database import CONNECT_ERRORS
 
 T = TypeVar("T")
 TIMEOUT_S = 10.0
+AWAY = "DATABASE_AWAY"
 REASON_MAX = 1000
 # OWNED: somebody works on it. FREE: nobody does. RUN_OUT: its owner was lost, it is taken within a second or two.
 # HALTED: something is wrong with its topics; nobody takes it before an operator has looked.
@@ -117,7 +118,7 @@ async def _connected(dsn: str) -> AsyncIterator[asyncpg.Connection[Any]]:
         connection = await asyncpg.connect(dsn, timeout=TIMEOUT_S, command_timeout=TIMEOUT_S)
     except CONNECT_ERRORS as error:
         text = f"The database cannot be used: {type(error).__name__}: {error}."
-        raise LanesRefused("DATABASE_AWAY", text) from error
+        raise LanesRefused(AWAY, text) from error
     try:
         yield connection
     except (asyncpg.UndefinedTableError, asyncpg.UndefinedFunctionError) as error:
@@ -127,6 +128,6 @@ async def _connected(dsn: str) -> AsyncIterator[asyncpg.Connection[Any]]:
         raise LanesRefused("DATABASE_OLDER", text) from error
     except CONNECT_ERRORS as error:
         text = f"The database did not answer, look again: {type(error).__name__}: {error}."
-        raise LanesRefused("DATABASE_AWAY", text) from error
+        raise LanesRefused(AWAY, text) from error
     finally:
         await connection.close(timeout=5)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from libs.client.ending import Failed, told
+from libs.client.ending import Exit, Failed, told
 from libs.client.options import OPERATE, Json, examples, put_json
 from libs.client.rendering.page import show_table
 
@@ -75,7 +75,7 @@ def clear(
 def _asked(question: Callable[[str], Coroutine[Any, Any, list[T]]]) -> list[T]:
     """The answers of all databases."""
     from libs.client.operating import databases
-    from libs.ledger.lanes import LanesRefused
+    from libs.ledger.lanes import AWAY, LanesRefused
 
     async def ask() -> list[T]:
         return [one for dsn in databases() for one in await question(dsn)]
@@ -84,4 +84,5 @@ def _asked(question: Callable[[str], Coroutine[Any, Any, list[T]]]) -> list[T]:
         try:
             return asyncio.run(ask())
         except LanesRefused as error:
-            raise Failed(error.code, str(error)) from None
+            exit_code = Exit.AWAY if error.code == AWAY else Exit.REFUSED
+            raise Failed(error.code, str(error), exit_code=exit_code) from None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from libs.client.ending import Exit
 from libs.client.options import DECIDE, Json, ask, examples, put_json
 from libs.runtime.settings import SettingsError
 
@@ -42,16 +43,19 @@ def stuck(
 
     waiting, complete = ask(lambda client: _waiting(client, search))
     waiting = [one for one in waiting if one.who or not human]
-    halted, parked = _at_hand()
+    halted, parked, away = _at_hand()
     if json:
         for answer in (*waiting, *halted, *parked):
             put_json(answer)
     elif waiting or halted or parked:
         put(page(waiting, halted, parked, datetime.now(UTC)))
-    else:
+    elif not away:
         typer.echo("Nothing waits.", err=True)
     if not complete:
         typer.echo("There may be more: raise --search.", err=True)
+    if away:
+        typer.echo(f"{away} Halted lanes and keys that were set aside could not be looked for.", err=True)
+        raise typer.Exit(Exit.AWAY)
 
 
 async def _waiting(client: Client, search: int) -> tuple[list[Stuck], bool]:
@@ -70,8 +74,8 @@ async def _waiting(client: Client, search: int) -> tuple[list[Stuck], bool]:
     return found[::-1], True
 
 
-def _at_hand() -> tuple[list[Lane], list[Parked]]:
-    """Halted lanes and parked keys, where the rows can be read; nothing where they cannot."""
+def _at_hand() -> tuple[list[Lane], list[Parked], str]:
+    """Halted lanes and parked keys, where the rows are at hand, and why they could not be read, "" = they could."""
     from libs.client.operating import databases
     from libs.ledger import lanes
 
@@ -80,13 +84,12 @@ def _at_hand() -> tuple[list[Lane], list[Parked]]:
         return rows, [key for dsn in dsns for key in await lanes.parked(dsn)]
 
     if os.environ.get("DEED_STATUS") and not os.environ.get("DEED_DATABASE_URL"):
-        return [], []  # the deployment is another one than the local system
+        return [], [], ""  # the deployment is another one than the local system
     try:
         dsns = databases()
     except SettingsError:
-        return [], []
+        return [], [], ""
     try:
-        return asyncio.run(look(dsns))
+        return (*asyncio.run(look(dsns)), "")
     except lanes.LanesRefused as error:
-        typer.echo(f"{error.code}: {error}", err=True)
-        return [], []
+        return [], [], f"{error.code}: {error}"

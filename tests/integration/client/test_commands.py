@@ -227,6 +227,11 @@ def test_what_may_have_been_submitted_is_typed_again_without_being_done_twice(de
     assert (again["intent_id"], again["ended_at"]) == (first["intent_id"], first["ended_at"])
 
 
+def test_what_could_not_be_looked_for_is_not_said_to_be_well(deed: Program) -> None:
+    said = deed("stuck", "--search", "1", DEED_DATABASE_URL="postgresql://x:y@127.0.0.1:9/none")
+    assert (said.exit_code, "Nothing waits." in said.err, "DATABASE_AWAY" in said.err) == (5, False, True)
+
+
 def test_lists_are_filtered_bounded_and_one_object_per_line_for_programs(deed: Program) -> None:
     said = deed("list", "--state", "succeeded", "--limit", "2", "--json")
     assert [json.loads(line)["state"] for line in said.lines] == ["SUCCEEDED", "SUCCEEDED"]
@@ -255,6 +260,8 @@ def test_lists_are_filtered_bounded_and_one_object_per_line_for_programs(deed: P
         (("list",), {"DEED_TOKEN": "two words"}, 2, "MISCONFIGURED"),
         (("list",), {"DEED_STATUS": "localhost", "DEED_TOKEN": "x"}, 2, "SETTING_WRONG"),
         (("dead", "list", "--service", "intakes"), {}, 2, "SERVICE_UNKNOWN"),
+        (("lanes",), {"DEED_DATABASE_URL": "postgresql://x:y@127.0.0.1:9/none"}, 5, "DATABASE_AWAY"),
+        (("kill", "global", "--reason", "x"), {"DEED_GATEWAY": "127.0.0.1:9", "DEED_TOKEN": "x"}, 5, "AWAY"),
         (("verify",), {"DEED_KAFKA_BOOTSTRAP": "127.0.0.1:9", "DEED_KAFKA_TIMEOUT_MS": "300"}, 5, "AWAY"),
         (("dead", "list"), {"DEED_KAFKA_BOOTSTRAP": "127.0.0.1:9", "DEED_KAFKA_TIMEOUT_MS": "300"}, 5, "AWAY"),
         (("unpark", "0b8d1d1e-0000-5000-8000-000000000000", "--reason", "x"), {}, 3, "NOT_FOUND"),

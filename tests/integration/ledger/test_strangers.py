@@ -21,6 +21,7 @@ from libs.ledger.protocol import Check, FetchFailed, Follow, LaneRow, Published,
 from libs.ledger.reading import Checker, Follower
 from libs.ledger.records import dead_letter, shorter
 from libs.ledger.service import IN_TRANSACTION, Record
+from libs.ledger.verify import read_partition
 from libs.runtime import kafka
 from libs.stack.topics import create_topics
 from tests.hostile import GZIP, batch, bomb, entry, send
@@ -91,6 +92,23 @@ async def test_the_lane_goes_on_behind_whatever_the_broker_lets_through(
     assert [bool(record.flaw) for record in found] == [n == 6 for n in range(8)]
     assert "more than 8388608 bytes" in found[6].flaw
     assert len(found[6].value) == 32
+
+
+async def test_a_mark_of_a_transaction_at_the_end_keeps_nobody_who_reads_the_ledger_back(
+    servers: Servers, log: Log
+) -> None:
+    topic = a_topic("ledger")
+    await log.make(topic)
+    client = AIOKafkaProducer(bootstrap_servers=servers.kafka_bootstrap, transactional_id=topic)
+    await client.start()
+    try:
+        async with client.transaction():
+            await client.send_and_wait(topic, b"one", partition=0)
+    finally:
+        await client.stop()
+    async with asyncio.timeout(20):
+        found = [value async for _, value in read_partition(log_settings(servers.kafka_bootstrap), topic, 0)]
+    assert found == [b"one"]
 
 
 @pytest.mark.parametrize("ends", ["committed", "aborted", "open"])

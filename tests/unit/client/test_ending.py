@@ -6,9 +6,13 @@ import pytest
 import typer
 from aiokafka import errors as kafka
 
-from libs.client.ending import Exit, told
-from libs.client.errors import InvalidRequest, Overloaded
+from libs.client.client import Client
+from libs.client.connection import Connection
+from libs.client.ending import Exit, of_client, told
+from libs.client.errors import InvalidRequest, Overloaded, Unavailable
+from libs.governance.remedies import remedy
 from libs.runtime.settings import SettingsError, StartRefused
+from tests.unit.client.given import ID
 
 
 @pytest.mark.parametrize(
@@ -31,3 +35,16 @@ def test_what_goes_wrong_has_its_exit_code(
         raise error
     assert ended.value.exit_code == exit_code
     assert capsys.readouterr().err.startswith(f"{code}: ")
+
+
+async def test_a_command_whose_answer_is_lost_is_looked_for_before_it_is_given_again() -> None:
+    nowhere = Connection("127.0.0.1:9", "127.0.0.1:9", lambda: "token", timeout_s=0.2)
+    async with Client(nowhere) as client:
+        for command in (client.cancel(ID), client.approve(ID, "00" * 32), client.resolve(ID, True, "seen", "looked")):
+            with pytest.raises(Unavailable) as raised:
+                await command
+            assert raised.value.remedy.startswith("It may have been taken all the same")
+            assert of_client(raised.value).remedy == raised.value.remedy
+        with pytest.raises(Unavailable) as asked:
+            await client.get(ID)
+        assert asked.value.remedy == remedy("AWAY")
