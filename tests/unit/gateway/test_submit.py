@@ -92,6 +92,16 @@ async def test_the_same_key_is_the_same_intent_for_one_tenant_only() -> None:
     assert first.intent_id == again.intent_id != foreign.intent_id
 
 
+async def test_the_largest_submission_is_no_larger_than_one_by_kafka() -> None:
+    """What is not checked because it does not count must not take room on the log either."""
+    log = FakeLog()
+    enter(AGENT)
+    evidence = [pb.Evidence(kind="EVIDENCE_KIND_SOURCE", type="t" * 256, id="i" * 256)] * 64
+    arguments = '{"a": "' + "x" * 65_000 + '"}'
+    await handler(log).Submit(asked(trace_parent="0" * 800_000, evidence=evidence, arguments=arguments), None)
+    assert len(log.sent[0].value) < IntakeLimits().record_bytes_max
+
+
 async def test_an_account_outside_the_token_is_denied() -> None:
     log = FakeLog()
     enter(AGENT)
