@@ -44,8 +44,9 @@ from libs.contracts.events import (
     ToolRemoved,
 )
 from libs.governance.commands import Unreadable, actor_of
+from libs.governance.tokens import PLATFORM
 from libs.ledger.service import Command, Dead, Decision, Event, Fact, Input, World
-from services.control.reading import Change, Refused
+from services.control.reading import Change, Refused, tenant_of
 
 SEEN_MAX = 16  # commands about one thing that are recognised when they come again
 
@@ -59,9 +60,11 @@ class Pin(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ControlState(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is known of one thing. `holds`: it is set, registered or stopped; `seen`: the last commands about it."""
+    """What is known of one thing. `holds`: it is set, registered or stopped; `by_others`: it was stopped by somebody
+    who is not of the tenant that it stops; `seen`: the last commands about it."""
 
     holds: bool = False
+    by_others: bool = False
     tool: Pin | None = None
     breaker: BreakerState = BreakerState.CLOSED
     until_at: int | None = None
@@ -128,6 +131,8 @@ def _objection(change: Change, state: ControlState) -> tuple[str, str] | None:
             return _against_accepting(change, state.tool)
         case QuarantineTool():
             return _against_quarantine(change, state.tool)
+        case FlipSwitch(stopped=False) if state.by_others and PLATFORM not in change.principal.roles:
+            return "PLATFORM_ROLE_MISSING", f"who stopped it is not of this tenant: that takes the role {PLATFORM}"
         case ReportBreaker() if not _is_news(change, state):
             return "UNCHANGED", f"the breaker is {state.breaker} already"
         case _ if _undoes_nothing(change, state):
@@ -208,6 +213,7 @@ def evolve(state: ControlState, fact: Fact) -> ControlState:
     match body:
         case SwitchFlipped():
             changed["holds"] = body.stopped
+            changed["by_others"] = body.stopped and (state.by_others or tenant_of(body) != fact.envelope.tenant)
         case FlagSet():
             changed["holds"] = body.value is not None
         case RateLimitSet():

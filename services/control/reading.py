@@ -30,6 +30,7 @@ from libs.contracts.events import (
     ReportBreaker,
     SetFlag,
     SetRateLimit,
+    SwitchFlipped,
     SwitchKind,
 )
 from libs.governance.commands import Unreadable
@@ -176,10 +177,10 @@ def _check_role(change: Change) -> None:
         raise ChangeRefused("PLATFORM_ROLE_MISSING", reason)
 
 
-def tenant_of(change: Change) -> str:
+def tenant_of(change: Change | SwitchFlipped) -> str:
     """The one tenant that a change concerns; "" = all, or what they share: servers, tools, capabilities."""
     match change:
-        case FlipSwitch() | DefineBudget() | RemoveBudget() | SetRateLimit():
+        case FlipSwitch() | SwitchFlipped() | DefineBudget() | RemoveBudget() | SetRateLimit():
             return change.id.partition("/")[0] if change.kind in _OF_TENANT else ""
         case SetFlag():
             return change.id.partition("/")[0] if change.level in _OF_TENANT else ""

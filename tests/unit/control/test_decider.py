@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.contracts import events
-from libs.contracts.events import CommandRejected
+from libs.contracts.events import ActorKind, CommandRejected, Principal
 from libs.governance.control import EMPTY, ControlView, apply
 from libs.ledger.codec import allowed_types, decode_event, encode_event
 from services.control.decider import INITIAL, SEEN_MAX, ControlState, decide, evolve
@@ -18,6 +18,7 @@ from tests.unit.control.given import (
     ADAM,
     AGENT,
     OLGA,
+    OTTO,
     WORKER,
     WORLD,
     Control,
@@ -92,6 +93,21 @@ def test_a_switch_is_closed_by_one_and_opened_by_another() -> None:
     control.give(opened)
     assert in_force(control).stopped_by("acme", "", "git/git_log", "git.read") is None
     assert code(control.give(msgspec.structs.replace(opened, command_id=bytes(15) + b"\3"))) == "NOT_STOPPED"
+
+
+@pytest.mark.requirement("D1")
+def test_what_the_platform_stopped_the_tenants_own_operators_cannot_undo() -> None:
+    """Nor by stopping it themselves first."""
+    control, outside = Control(), Principal("platform", "petra", ActorKind.HUMAN, (), ("platform",))
+    control.give(examples(1, outside)["FlipSwitch"], examples(2, OTTO)["FlipSwitch"])
+    opened = msgspec.structs.replace(examples(3, OTTO)["FlipSwitch"], stopped=False)
+    assert code(control.give(opened)) == "PLATFORM_ROLE_MISSING"
+    assert in_force(control).stopped_by("acme", "", "git/git_log", "git.read") is not None
+    control.give(msgspec.structs.replace(examples(4, outside)["FlipSwitch"], stopped=False))
+    assert in_force(control).stopped_by("acme", "", "git/git_log", "git.read") is None
+    control.give(examples(5, OTTO)["FlipSwitch"])
+    control.give(msgspec.structs.replace(opened, command_id=bytes(15) + b"\6"))
+    assert in_force(control).stopped_by("acme", "", "git/git_log", "git.read") is None
 
 
 def test_a_switch_of_one_tenant_is_another_thing_than_that_of_another() -> None:
