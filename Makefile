@@ -15,7 +15,7 @@ UV := uv==0.13.9
 SEEDS ?= 20000
 ARGS ?=
 
-.PHONY: all help setup up down ps demo examples test checks unit integration faults sim planted bench lint format contracts check-contracts lock env clean purge
+.PHONY: all help setup up down demo examples test checks unit integration e2e faults sim planted bench lint format contracts check-contracts lock env clean purge
 
 all: setup help
 
@@ -41,16 +41,14 @@ up: $(READY) ## Start Kafka, PostgreSQL and all services (ARGS="--shape separate
 	@deed up $(ARGS)
 down: $(READY) ## Stop everything; the data stays
 	@deed down
-ps: $(READY) ## Show what runs
-	@deed ps
 
 demo: $(READY) ## An agent works on a real git repository; shown live, checked at the end, nothing left running
 	@python -m examples.demo $(ARGS)
 examples: $(READY) ## Two agents, one with the SDK and one with plain gRPC, on an SQLite database behind an MCP server
 	@python -m examples.shop
 
-test: $(READY) ## All checks and tests, in two jobs side by side; each shows its output when it is done
-	@$(MAKE) -j2 -O faults checks
+test: $(READY) ## All checks and tests, in three jobs side by side; each shows its output when it is done
+	@$(MAKE) -j3 -O faults e2e checks
 
 checks: lint unit integration
 
@@ -58,8 +56,10 @@ unit: $(READY) ## Tests without I/O, and the simulation
 	@python -m pytest tests/unit tests/contract tests/simulation $(ARGS)
 integration: $(READY) ## Tests on the real Kafka and PostgreSQL (DEED_TEST_SERVERS=embedded|docker|existing)
 	@python -m pytest tests/integration $(ARGS)
-faults: $(READY) ## Whole systems on real servers: every ending, kills, stops, outages, lost answers
-	@python -m pytest tests/e2e tests/faults $(ARGS)
+e2e: $(READY) ## Whole systems on real servers: every ending, hostile submitters, the demo, the examples, the README
+	@python -m pytest tests/e2e $(ARGS)
+faults: $(READY) ## The same under faults: kills, stops, outages, lost answers
+	@python -m pytest tests/faults $(ARGS)
 
 sim: $(READY) ## The lane protocol against a world that misbehaves (SEEDS=20000)
 	@python -m libs.testkit.simulation --seeds $(SEEDS) $(ARGS)

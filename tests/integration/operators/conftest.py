@@ -77,7 +77,7 @@ class Deed:
         return json.loads(self(*words, "--json", **more))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def deed() -> Iterator[Deed]:
     """A system of one worker with the built-in tools in force; tests take away what they add."""
     with scratch(home() / "tests") as root:

@@ -41,7 +41,7 @@ POLICY: dict[str, object] = {
 }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def git(deed: Deed) -> str:
     """The real git server, in the operator's file and registered."""
     repository = deed.root / "repository"
