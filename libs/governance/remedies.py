@@ -158,6 +158,7 @@ EXECUTING: Final[Mapping[str, str]] = {
     "HTTP_ERROR": _SERVER,
     "CONNECTION_LOST": _AGAIN,
     "NOT_SENT": _AGAIN,
+    "LOOK_AGAIN": _AGAIN,
     "NOT_OWNER": _AGAIN,
     "OWNER_LOST": "The worker was lost in mid-call. " + _RESOLVE,
     "ADAPTER_ERROR": _SERVER,

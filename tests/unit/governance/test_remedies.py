@@ -27,7 +27,7 @@ CODE = re.compile(r"(?!DEED_)[A-Z][A-Z0-9]+(_[A-Z0-9]+)*")  # not the name of a 
 NO_CODES = frozenset({
     "ACCOUNT", "ALL", "AMENDED", "BY_HAND", "CALLED", "CAPABILITY", "CONNECTED", "CONNECTING", "CURRENT_CALL",
     "DELETE", "ERROR", "ES256", "NO_DEAD_LETTER", "ONCE", "PATH", "POST", "RS256", "SERVER", "STARTING", "STOPPED",
-    "TENANT", "TOOL", "UNKNOWN", "UNSPECIFIED",
+    "TCP_USER_TIMEOUT", "TENANT", "TOOL", "UNKNOWN", "UNSPECIFIED",
 })  # fmt: skip
 
 
