@@ -15,12 +15,12 @@ UV := uv==0.13.9
 SEEDS ?= 20000
 ARGS ?=
 
-.PHONY: all help setup up down demo examples test checks unit integration e2e faults sim planted bench lint format contracts check-contracts lock env clean purge
+.PHONY: all help setup up down demo examples test unit integration e2e faults sim planted bench lint format contracts check-contracts lock env clean purge
 
 all: setup help
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Make .venv with exactly what requirements.lock names
 
@@ -47,10 +47,8 @@ demo: $(READY) ## An agent works on a real git repository; shown live, checked a
 examples: $(READY) ## Two agents, one with the SDK and one with plain gRPC, on an SQLite database behind an MCP server
 	@python -m examples.shop
 
-test: $(READY) ## All checks and tests, in three jobs side by side; each shows its output when it is done
-	@$(MAKE) -j3 -O faults e2e checks
-
-checks: lint unit integration
+test: $(READY) ## All checks and tests, three at a time; each shows its output when it is done
+	@$(MAKE) -j3 -O integration faults lint unit e2e
 
 unit: $(READY) ## Tests without I/O, and the simulation
 	@python -m pytest tests/unit tests/contract tests/simulation $(ARGS)
