@@ -57,7 +57,7 @@ class IntentLog:
                 acked = await sent
         except (TimeoutError, errors.KafkaError, OSError, StartRefused) as error:
             await self._drop(client)
-            raise from_kafka(error) from None
+            raise from_kafka(error, client is not None) from None
         return lane, acked.offset
 
     async def close(self) -> None:
@@ -87,14 +87,15 @@ class IntentLog:
             await kafka.stop(client)
 
 
-def from_kafka(error: Exception) -> DeedbookError:
-    """The error that a failed publication stands for."""
+def from_kafka(error: Exception, sent: bool = True) -> DeedbookError:
+    """The error that a failed publication stands for. `sent`: it had come so far that the record may be there."""
     if isinstance(error, SettingsError):
         return Misconfigured(str(error))
     found = error.__cause__ if isinstance(error, StartRefused) and error.__cause__ else error
     for sort, kind, code, remedy in BY_ERROR:
         if isinstance(found, sort):
             return kind(str(found) or type(found).__name__, code, remedy)
-    if isinstance(error, StartRefused):
-        return Unavailable(f"Nothing was sent: {error}")
-    return Unavailable(f"It is not known whether the intent is on the log: {error or type(error).__name__}.")
+    said = str(error) or type(error).__name__
+    if isinstance(error, StartRefused) or not sent:
+        return Unavailable(f"Nothing was sent, Kafka does not answer: {said}")
+    return Unavailable(f"It is not known whether the intent is on the log: {said}")
