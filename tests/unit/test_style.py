@@ -18,6 +18,11 @@ FILES = [
     if path not in GENERATED and "proto" not in path.parts
 ]
 LINES_MAX, FUNCTION_LINES_MAX = 300, 70
+# Files that are longer, each with its reason; they have no more than a tenth more.
+LONGER = {
+    "tests/e2e/test_endings.py": "every ending of the flow is told in one table",
+    "tests/integration/mcp/test_mcp_http.py": "every way in which a server over HTTP answers stands side by side",
+}
 SAYS_NOTHING = {"base", "common", "core", "helpers", "manager", "misc", "util", "utils"}
 
 
@@ -27,7 +32,12 @@ def shown(paths: list[Path]) -> list[str]:
 
 def test_no_file_is_longer_than_a_reader_can_hold() -> None:
     assert len(FILES) > 400
-    assert shown([path for path in FILES if len(path.read_text().splitlines()) > LINES_MAX]) == []
+    long = {
+        str(path.relative_to(ROOT)): lines
+        for path in FILES
+        if (lines := len(path.read_text().splitlines())) > LINES_MAX
+    }
+    assert [name for name, lines in long.items() if name not in LONGER or lines > LINES_MAX * 1.1] == []
 
 
 def test_no_function_is_longer_than_a_screen() -> None:
