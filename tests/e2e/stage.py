@@ -19,10 +19,12 @@ from libs.contracts.events import (
     CostClass,
     EffectClass,
     EffectKind,
+    FlipSwitch,
     OutcomeRecorded,
     Principal,
     RegisterServer,
     RegisterTool,
+    SwitchKind,
     ToolEntry,
     Transport,
 )
@@ -123,6 +125,11 @@ def register(tool: str, known: ToolDefinition | ToolEntry, **given: Any) -> Regi
         server = tool.partition("/")[0]
         entry = ToolEntry(server=server, definition=known.json, definition_hash=known.hash, **(usual | given))
     return RegisterTool(**_by(), tool=tool, entry=entry)
+
+
+def stopped(account: str) -> FlipSwitch:
+    """The switch of an account is closed."""
+    return seeding.switch(SwitchKind.ACCOUNT, f"{TENANT}/{account}", stopped=True)
 
 
 def other_definition() -> ToolDefinition:

@@ -23,7 +23,6 @@ from libs.contracts.events import (
     OutcomeRecorded,
     Resolve,
     SubmissionRejected,
-    SwitchKind,
     Vote,
     WithdrawApproval,
 )
@@ -47,6 +46,7 @@ from tests.e2e.stage import (
     build_stage,
     other_definition,
     register,
+    stopped,
 )
 from tests.faults.building import PRICE_MICROS, tear_down
 from tests.faults.front import front
@@ -138,9 +138,9 @@ async def _gate(play: Play) -> None:
     )
     await asyncio.gather(
         _cancel(play, "gate, cancelled", ExecutionDispatched),
-        _kill(play, "gate, killed", ExecutionDispatched, WATCHED),
+        _then(play, "gate, killed", ExecutionDispatched, stopped(WATCHED)),
         _withdraw(play, "gate, withdrawn", ExecutionDispatched),
-        _change(play, "gate, tool changed", ExecutionDispatched, "tardy/apply"),
+        _then(play, "gate, tool changed", ExecutionDispatched, register("tardy/apply", play.stage.offered["apply"])),
     )
     await play.ended("gate, cancelled", "gate, killed", "gate, expired", "gate, withdrawn", "gate, tool changed")
     assert not any(_calls(play, name) for name in play.ids if name.startswith("gate, "))
@@ -191,7 +191,7 @@ async def _ready(play: Play) -> None:
     )
     await asyncio.gather(
         _cancel(play, "ready, cancelled", BudgetReserved),
-        _kill(play, "ready, killed", BudgetReserved, KILLED),
+        _then(play, "ready, killed", BudgetReserved, stopped(KILLED)),
         _withdraw(play, "ready, withdrawn", BudgetReserved),
         *(play.seen(f"ready, {name}", BudgetReserved) for name in ("stale", "tool changed", "price changed")),
     )
@@ -266,15 +266,10 @@ async def _withdraw(play: Play, name: str, after: type[Any]) -> None:
     await play.say(WithdrawApproval, name)
 
 
-async def _kill(play: Play, name: str, after: type[Any], account: str) -> None:
+async def _then(play: Play, name: str, after: type[Any], command: Any) -> None:
+    """Control changes something as soon as the intent is so far."""
     await play.seen(name, after)
-    await play.rig.system.seed([seeding.switch(SwitchKind.ACCOUNT, f"{TENANT}/{account}", stopped=True)])
-
-
-async def _change(play: Play, name: str, after: type[Any], tool: str) -> None:
-    """The registry says otherwise of the tool; its server offers what it always did."""
-    await play.seen(name, after)
-    await play.rig.system.seed([register(tool, play.stage.offered["apply"], timeout_ms=9_000)])
+    await play.rig.system.seed([command])
 
 
 async def _in_doubt(play: Play, name: str) -> None:
