@@ -110,7 +110,8 @@ def commands(found: Mapping[str, ToolDefinition]) -> list[Any]:
     return [
         *seeding.standard(),
         seeding.budget(BudgetKind.ACCOUNT, f"{seeding.TENANT}/{SCARCE}", SCARCE_DEEDS * PRICE_MICROS),
-        *_offered("double", entry, head),
+        # Long enough for a caller that stands still until others have its lanes, on a slow machine.
+        *_offered("double", msgspec.structs.replace(entry, timeout_ms=30_000), head),
         *_offered("keyed", msgspec.structs.replace(entry, **KEYED), head),
         *_offered("asked", msgspec.structs.replace(entry, **QUERYABLE), head),
         RegisterTool(

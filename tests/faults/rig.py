@@ -8,7 +8,7 @@ import random
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ LANES = 4
 SCARCE = "account-1"
 LEASE_MS = 1_500
 POLL_S = 0.05
+AT_ONCE_S, TRIES = 5.0, 20
 PATIENCE_S = 120.0  # a bound for slow machines; what is waited for takes a second or two
 
 
@@ -143,8 +144,18 @@ class Rig:
             servers = {child.pid for child in psutil.Process(self.system.running[name].pid).children()}
             return [call for call in self.calls() if call.server in servers and call.answered_at == 0]
 
-        found: list[Call] = await until(look, f"no call of {name} is under way")
+        found: list[Call] = await until(look, f"no call of {name} is under way", AT_ONCE_S)
         return found
+
+    async def busy(self, *names: str, deeds: int) -> None:
+        """Put on load until each of these workers' own tool servers is working on a call, all at one moment. On a slow
+        machine the calls of one may have been answered when the other begins: then once more."""
+        for _ in range(TRIES):
+            await self.load(deeds)
+            with suppress(TimeoutError):
+                await asyncio.gather(*(self.in_flight(name) for name in names))
+                return
+        raise TimeoutError(f"{TRIES} times {deeds} deeds, and not once was a call of {names} under way")
 
     # -- faults
 

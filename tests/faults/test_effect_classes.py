@@ -72,7 +72,7 @@ async def test_a_queryable_tool_is_asked_what_became_of_a_call_that_a_kill_hit(r
 @pytest.mark.parametrize(
     ("arguments", "status"),
     [
-        ('{"delay_before_ms":3000}', OutcomeStatus.SUCCEEDED),  # applied after the time-out, and after it was asked
+        ('{"delay_before_ms":5000}', OutcomeStatus.SUCCEEDED),  # applied after the time-out, and after it was asked
         ('{"mode":"lose"}', OutcomeStatus.FAILED),  # it dies without having done anything
     ],
 )

@@ -25,8 +25,7 @@ async def test_two_and_three_workers_join_and_leave_under_load(rig: Rig) -> None
         rig.system.spawn(third)
         await asyncio.gather(*(rig.owns(name) for name in ("w1", "w2", "w3")))
         for leaving, staying in (("w2", ("w1", "w3")), ("w3", ("w1", "w2"))):
-            await rig.load(DEEDS)
-            await rig.in_flight(leaving)
+            await rig.busy(leaving, deeds=DEEDS)
             rig.system.signal(leaving, signal.SIGTERM)
             await rig.load(DEEDS)
             assert await rig.died(leaving) == 0, rig.system.tail(leaving)

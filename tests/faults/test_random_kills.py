@@ -54,8 +54,7 @@ async def _kill_in_mid_call(rig: Rig) -> list[Call]:
     caught: list[Call] = []
     while not caught:  # should all calls have been answered in that very moment: once more
         await rig.owns(name)
-        await rig.load(DEEDS)
-        await rig.in_flight(name)
+        await rig.busy(name, deeds=DEEDS)
         await asyncio.sleep(rig.random.uniform(0, 0.1))  # any moment will do: that is the fault
         servers = {child.pid for child in psutil.Process(rig.system.running[name].pid).children()}
         at = now_at()

@@ -53,8 +53,7 @@ def _failures(rig: Rig) -> int:
 
 async def _with_deeds_under_way(rig: Rig, fault: Awaitable[None]) -> None:
     async with rig.watched():
-        await rig.load(DEEDS)
-        await asyncio.gather(rig.in_flight("w1"), rig.in_flight("w2"))
+        await rig.busy("w1", "w2", deeds=DEEDS)
         await fault
         await rig.load(DEEDS)
         await rig.prove(60)

@@ -99,7 +99,7 @@ def _enlist(rig: Rig, service: str, place: str) -> str:
 async def _stands_still(rig: Rig, service: str, name: str, place: str) -> None:
     """Until it has stopped, with lanes that then become somebody else's."""
     if place == IN_MID_CALL:
-        await rig.in_flight(name)
+        await rig.busy(name, deeds=DEEDS)
         rig.system.signal(name, signal.SIGSTOP)
     await rig.stopped(name)
     mine = await rig.owned_by(name, service)
