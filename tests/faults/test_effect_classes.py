@@ -62,8 +62,8 @@ async def test_a_queryable_tool_is_asked_what_became_of_a_call_that_a_kill_hit(r
     await rig.prove()
     resolved = rig.witness.bodies(ExecutionResolved, "ledger.execution")
     outcomes, calls = rig.witness.outcomes(), rig.calls()
-    assert {outcomes[key].status for key in ids} == {OutcomeStatus.SUCCEEDED}
-    for key in hit:
+    for key in hit:  # what else was under way may have been cut off before it took effect
+        assert outcomes[key].status is OutcomeStatus.SUCCEEDED
         assert [(body.applied, body.by) for body in resolved[key]] == [(True, "deedbook/execution")]
         assert sum(call.key == key for call in calls) == 1, "it was called again instead of asked"
 
