@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -73,9 +73,11 @@ def shared_rig(request: pytest.FixtureRequest) -> Iterator[Shared]:
 
 
 @pytest.fixture
-def rig(shared_rig: Shared) -> Rig:
+async def rig(shared_rig: Shared) -> AsyncIterator[Rig]:
     """A running system that was whole when the test before ended. Each test ends by proving it."""
-    return shared_rig.rig()
+    whole = await asyncio.to_thread(shared_rig.rig)
+    async with whole.witness.at_hand():
+        yield whole
 
 
 def wait_for(work: Coroutine[Any, Any, T]) -> T:

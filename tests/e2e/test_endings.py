@@ -83,7 +83,7 @@ def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
 
 @pytest.fixture
 async def play(stage: Stage) -> AsyncIterator[Play]:
-    async with front(stage.rig.system, TENANT) as agent:
+    async with front(stage.rig.system, TENANT) as agent, stage.rig.witness.at_hand():
         yield Play(stage, agent)
 
 

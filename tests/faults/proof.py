@@ -54,8 +54,7 @@ def problems(scene: Scene) -> list[str]:
 
 def unsettled(scene: Scene) -> list[str]:
     """What still moves, or should: intents that are neither terminal nor in doubt, and what is not on the log yet."""
-    done = scene.witness.outcomes().keys() | scene.witness.in_doubt()
-    return [f"{key.hex()} has no end" for key in scene.wanted if key not in done] + _at_rest(scene)
+    return [f"{key.hex()} has no end" for key in scene.witness.unended(scene.wanted)] + _at_rest(scene)
 
 
 def _once(witness: Witness, wanted: Collection[bytes]) -> list[str]:

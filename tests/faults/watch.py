@@ -6,15 +6,19 @@ import asyncio
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
+from uuid import UUID
 
 import asyncpg
 import msgspec
 
+from libs.ledger.database import CONNECT_ERRORS
 from libs.testkit.system import System
 from services.status.view import IntentView
 from tests.faults.witness import database_of
 
 PERIOD_S = 0.1
+VERSIONS = "SELECT key, xmin::text AS version FROM status.state"
+CHANGED = "SELECT key, state FROM status.state WHERE key = ANY ($1)"
 _decode = msgspec.msgpack.Decoder(IntentView).decode
 
 
@@ -23,6 +27,7 @@ class StatusWatch:
 
     def __init__(self, system: System) -> None:
         self._dsn = database_of(system, "status")
+        self._seen: dict[UUID, str] = {}  # which version of each row was looked at
         self._ranks: dict[bytes, tuple[int, int, int]] = {}
         self._task: asyncio.Task[None] | None = None
         self.went_back: list[str] = []
@@ -41,7 +46,7 @@ class StatusWatch:
 
     async def _run(self) -> None:
         while True:
-            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+            with suppress(*CONNECT_ERRORS):
                 await self._look()  # when the database is away, it is looked at again later
             await asyncio.sleep(PERIOD_S)
 
@@ -49,8 +54,12 @@ class StatusWatch:
         connection = await asyncpg.connect(self._dsn, timeout=2)
         try:
             while True:
-                for key, state in await connection.fetch("SELECT key, state FROM status.state", timeout=2):
+                rows = await connection.fetch(VERSIONS, timeout=2)
+                versions: dict[UUID, str] = {row["key"]: row["version"] for row in rows}
+                new = [key for key, version in versions.items() if self._seen.get(key) != version]
+                for key, state in await connection.fetch(CHANGED, new, timeout=2):
                     self._compare(key.bytes, _decode(state))
+                self._seen = versions
                 self.looks += 1
                 await asyncio.sleep(PERIOD_S)
         finally:

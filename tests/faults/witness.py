@@ -3,13 +3,15 @@ own disk in its own process. Nothing that a worker says about itself."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import asyncpg
 from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
 
 from libs.contracts.events import ExecutionInDoubt, ExecutionResolved, OutcomeRecorded
 from libs.ledger.codec import CATALOGUE
@@ -32,26 +34,59 @@ class Witness:
     facts: dict[Place, list[Fact]] = field(default_factory=dict)
     readers: dict[Place, ChainReader] = field(default_factory=dict)
     _next: dict[Place, int] = field(default_factory=dict)
+    _client: Any = None
+    _kept: bool = False
+
+    @asynccontextmanager
+    async def at_hand(self) -> AsyncIterator[None]:
+        """Meanwhile one client reads, instead of a new one for each look."""
+        self._kept = True
+        try:
+            yield
+        finally:
+            self._kept = False
+            await self._let_go()
 
     async def catch_up(self) -> None:
         """Read up to the end that each partition has now."""
-        client = kafka.consumer(self.settings, "faults/witness", fetch_max_wait_ms=50)
-        await kafka.start(client, self.settings)
+        used = self._client is not None
         try:
-            places = [TopicPartition(t, n) for t in LEDGER_TOPICS for n in range(_partitions(t, self.settings.lanes))]
-            ends = await client.end_offsets(places)
-            behind = {p for p in places if self._next.get((p.topic, p.partition), 0) < ends[p]}
-            client.assign(list(behind))
-            for place in behind:
-                client.seek(place, self._next.get((place.topic, place.partition), 0))
-            while behind:
-                for place, records in (await client.getmany(timeout_ms=1_000)).items():
-                    for record in records:
-                        self._take(place, record)
-                    if records[-1].offset + 1 >= ends[place]:
-                        behind.discard(place)
-        finally:
+            await self._read_on()
+        except (KafkaError, OSError, TimeoutError):
+            if not used:
+                raise
+            await self._read_on()  # its broker was away meanwhile: a fresh one knows nothing of that
+        if not self._kept:
+            await self._let_go()
+
+    async def _read_on(self) -> None:
+        try:
+            if self._client is None:
+                self._client = kafka.consumer(self.settings, "faults/witness", fetch_max_wait_ms=50)
+                await kafka.start(self._client, self.settings)
+            await self._read(self._client)
+        except BaseException:
+            await self._let_go()
+            raise
+
+    async def _let_go(self) -> None:
+        if self._client is not None:
+            client, self._client = self._client, None
             await kafka.stop(client)
+
+    async def _read(self, client: Any) -> None:
+        places = [TopicPartition(t, n) for t in LEDGER_TOPICS for n in range(_partitions(t, self.settings.lanes))]
+        ends = await client.end_offsets(places)
+        behind = {p for p in places if self._next.get((p.topic, p.partition), 0) < ends[p]}
+        client.assign(list(behind))
+        for place in behind:
+            client.seek(place, self._next.get((place.topic, place.partition), 0))
+        while behind:
+            for place, records in (await client.getmany(timeout_ms=1_000)).items():
+                for record in records:
+                    self._take(place, record)
+                if records[-1].offset + 1 >= ends[place]:
+                    behind.discard(place)
 
     def _take(self, place: TopicPartition, record: Any) -> None:
         key = (place.topic, place.partition)
@@ -98,6 +133,11 @@ class Witness:
         doubted = self.bodies(ExecutionInDoubt, "ledger.execution")
         return doubted.keys() - self.bodies(ExecutionResolved, "ledger.execution").keys()
 
+    def unended(self, wanted: Collection[bytes]) -> list[bytes]:
+        """Intents among these that are neither terminal nor in doubt."""
+        done = self.outcomes().keys() | self.in_doubt()
+        return [key for key in wanted if key not in done]
+
 
 def _partitions(topic: str, lanes: int) -> int:
     return 1 if topic == "ledger.control" else lanes
@@ -139,10 +179,7 @@ async def read_tables(system: System, service: Service) -> Tables:
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             states = await connection.fetch(f"SELECT key, state FROM {name}.state")
-            lanes = await connection.fetch(
-                f"SELECT lane, out_seq, coalesce(halted_reason, ''), token, epoch,"
-                f" (SELECT count(*) FROM {name}.side s WHERE s.lane = l.lane) FROM {name}.lane l ORDER BY lane"
-            )
+            lanes = await _lanes(connection, name)
             scopes = await connection.fetch(
                 f"SELECT scope, stripe, version, share_micros, pending_micros, posted_micros FROM {name}.scope"
             )
@@ -151,22 +188,40 @@ async def read_tables(system: System, service: Service) -> Tables:
         await connection.close()
     return Tables(
         {row[0].bytes: row[1] for row in states},
-        tuple(LaneSeen(n, seq, why, token.bytes if token else None, epoch, sides)
-              for n, seq, why, token, epoch, sides in lanes),
+        lanes,
         tuple(tuple(row) for row in scopes),
         frozenset(row[0].bytes for row in parked),
     )  # fmt: skip
 
 
-async def token_of(system: System, service: str, pid: int) -> bytes | None:
-    """The token of a process of ours, once it has announced itself (in the schema of its first service)."""
+async def read_lanes(system: System, service: str) -> tuple[LaneSeen, ...]:
+    """The lane rows of a service."""
+    connection = await asyncpg.connect(database_of(system, service), timeout=10)
+    try:
+        return await _lanes(connection, service)
+    finally:
+        await connection.close()
+
+
+async def lanes_of(system: System, service: str, pid: int) -> tuple[LaneSeen, ...]:
+    """The lanes of a process of ours. It announces itself in the schema of its first service."""
     schema = DECIDERS[0] if system.plan.shape == "colocated" and service in DECIDERS else service
     connection = await asyncpg.connect(database_of(system, service), timeout=10)
     try:
-        found = await connection.fetchval(f"SELECT token FROM {schema}.worker WHERE name LIKE $1", f"%-{pid}")
+        token = await connection.fetchval(f"SELECT token FROM {schema}.worker WHERE name LIKE $1", f"%-{pid}")
+        return tuple(row for row in await _lanes(connection, service) if token and row.token == token.bytes)
     finally:
         await connection.close()
-    return found.bytes if found else None
+
+
+async def _lanes(connection: asyncpg.Connection[Any], service: str) -> tuple[LaneSeen, ...]:
+    rows = await connection.fetch(
+        f"SELECT lane, out_seq, coalesce(halted_reason, ''), token, epoch,"
+        f" (SELECT count(*) FROM {service}.side s WHERE s.lane = l.lane) FROM {service}.lane l ORDER BY lane"
+    )
+    return tuple(
+        LaneSeen(n, seq, why, token.bytes if token else None, epoch, sides) for n, seq, why, token, epoch, sides in rows
+    )
 
 
 # -- the tool's own journal
