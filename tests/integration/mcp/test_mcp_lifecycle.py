@@ -120,7 +120,7 @@ async def test_standard_error_is_drained_and_little_of_it_is_kept(tmp_path: Path
 
 
 async def test_a_hung_server_is_replaced_when_it_has_nothing_to_do(make: Make) -> None:
-    bench = make(connect_timeout_ms=3000, definitions_max_age_ms=0)
+    bench = make(connect_timeout_ms=6000, definitions_max_age_ms=0)  # as long as it takes to start on a slow machine
     tool = await bench.tool()
     await bench.run(tool, effect())
     pid = int([call for _, _, call in entries(bench.journal)][-1].partition(".")[0])
