@@ -47,8 +47,8 @@ demo: $(READY) ## An agent works on a real git repository; shown live, checked a
 examples: $(READY) ## Two agents, one with the SDK and one with plain gRPC, on an SQLite database behind an MCP server
 	@python -m examples.shop
 
-test: $(READY) ## All checks and tests, three at a time; each shows its output when it is done
-	@$(MAKE) -j3 -O integration faults lint unit e2e
+test: $(READY) ## All checks and tests, two at a time; each shows its output when it is done
+	@$(MAKE) -j2 -O lint faults integration e2e unit
 
 unit: $(READY) ## Tests without I/O, and the simulation
 	@python -m pytest tests/unit tests/contract tests/simulation $(ARGS)

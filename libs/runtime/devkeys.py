@@ -57,8 +57,9 @@ def ensure(folder: Path) -> Path:
     key = _key(folder)
     public = _base64(key.public_key().public_bytes_raw())
     entry = {"kty": "OKP", "crv": "Ed25519", "x": public, "kid": _kid(key), "alg": ALGORITHM, "use": "sig"}
-    (folder / JWKS_FILE).write_text(json.dumps({"keys": [entry]}, indent=2) + "\n")
-    return folder / JWKS_FILE
+    fresh = folder / f"{JWKS_FILE}.{os.getpid()}"
+    fresh.write_text(json.dumps({"keys": [entry]}, indent=2) + "\n")
+    return fresh.replace(folder / JWKS_FILE)  # who starts meanwhile reads the old one or the new one, never half of it
 
 
 def mint(folder: Path, who: Who, lifetime_s: int = LIFETIME_S, now_s: int | None = None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import pytest
 
@@ -29,9 +29,8 @@ separate = pytest.mark.parametrize("shared_rig", ["separate"], indirect=True)
 async def test_a_stop_in_mid_call_ends_in_the_answer_that_came_late(rig: Rig) -> None:
     await rig.prove()
     before = rig.witness.in_doubt()
-    await _zombies(rig, {"execution": IN_MID_CALL})
     # The answers were there when it woke: they come late, through `commands`, and end every doubt.
-    await until(lambda: _doubts(rig, before), "there is doubt though the tool has answered")
+    await _zombies(rig, {"execution": IN_MID_CALL}, lambda: _doubts(rig, before))
     assert rig.witness.bodies(LateAnswerRecorded, "ledger.execution")
     await rig.prove()
 
@@ -70,7 +69,7 @@ async def _sends_nothing(rig: Rig, places: Mapping[str, str]) -> None:
     assert any(key in dispatched and key not in called for key in doubted)
 
 
-async def _zombies(rig: Rig, places: Mapping[str, str]) -> None:
+async def _zombies(rig: Rig, places: Mapping[str, str], awaited: Callable[[], Awaitable[bool]] | None = None) -> None:
     """One more process per service stops itself at its place; others take its lanes; it goes on, works, and leaves."""
     async with rig.watched():
         names = {service: _enlist(rig, service, place) for service, place in places.items()}
@@ -84,6 +83,8 @@ async def _zombies(rig: Rig, places: Mapping[str, str]) -> None:
         await rig.prove()
         if BEFORE_PUBLISH in places.values():
             assert rig.witness.repeats > repeats, "the late publish of the zombie must show as a repeat"
+        if awaited is not None:
+            await until(awaited, "there is doubt though the tool has answered")
         for name in names.values():
             rig.system.signal(name, signal.SIGTERM)
             assert await rig.died(name) == 0, rig.system.tail(name)
