@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -31,13 +32,16 @@ def _says(found: list[str], name: str) -> bool:
 
 
 def _facts(scene: Scene, change: Callable[[list[Fact], int], list[Fact]], kind: type) -> Scene:
-    """The scene with one event of this kind changed, of a deed that did happen."""
+    """The scene with one event of this kind changed, of a deed that did happen and has no other of this kind."""
     witness, happened = scene.witness, {call.key for call in scene.calls if call.applied}
+    number = Counter(
+        f.envelope.intent_id for facts in witness.facts.values() for f in facts if isinstance(f.body, kind)
+    )
     place, n = next(
         (place, n)
         for place, facts in sorted(witness.facts.items())
         for n, fact in enumerate(facts)
-        if isinstance(fact.body, kind) and fact.envelope.intent_id in happened
+        if isinstance(fact.body, kind) and fact.envelope.intent_id in happened and number[fact.envelope.intent_id] == 1
     )
     facts: dict[Place, list[Fact]] = witness.facts | {place: change(list(witness.facts[place]), n)}
     return replace(scene, witness=Witness(witness.settings, facts, witness.readers))
