@@ -34,9 +34,8 @@ def _says(found: list[str], name: str) -> bool:
 def _facts(scene: Scene, change: Callable[[list[Fact], int], list[Fact]], kind: type) -> Scene:
     """The scene with one event of this kind changed, of a deed that did happen and has no other of this kind."""
     witness, happened = scene.witness, {call.key for call in scene.calls if call.applied}
-    number = Counter(
-        f.envelope.intent_id for facts in witness.facts.values() for f in facts if isinstance(f.body, kind)
-    )
+    every = [fact for facts in witness.facts.values() for fact in facts]
+    number = Counter(fact.envelope.intent_id for fact in every if isinstance(fact.body, kind))
     place, n = next(
         (place, n)
         for place, facts in sorted(witness.facts.items())
