@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 
 import pytest
 
@@ -29,8 +29,9 @@ separate = pytest.mark.parametrize("shared_rig", ["separate"], indirect=True)
 async def test_a_stop_in_mid_call_ends_in_the_answer_that_came_late(rig: Rig) -> None:
     await rig.prove()
     before = rig.witness.in_doubt()
-    # The answers were there when it woke: they come late, through `commands`, and end every doubt.
-    await _zombies(rig, {"execution": IN_MID_CALL}, lambda: _doubts(rig, before))
+    await _zombies(rig, {"execution": IN_MID_CALL})
+    # The answers were there when it woke: they come late, through `commands`, and end the doubt about every call.
+    await until(lambda: _no_call_in_doubt(rig, before), "there is doubt though the tool has answered")
     assert rig.witness.bodies(LateAnswerRecorded, "ledger.execution")
     await rig.prove()
 
@@ -54,9 +55,11 @@ async def test_zombies_in_several_services_send_and_change_nothing(rig: Rig) -> 
     await _sends_nothing(rig, places)
 
 
-async def _doubts(rig: Rig, wanted: set[bytes]) -> bool:
+async def _no_call_in_doubt(rig: Rig, before: set[bytes]) -> bool:
+    """No call is in doubt any more. The stop may also have hit others between `started` and the first byte: they were
+    never called, and are people's to resolve."""
     await rig.witness.catch_up()
-    return rig.witness.in_doubt() == wanted
+    return not (rig.witness.in_doubt() - before) & {call.key for call in rig.calls()}
 
 
 async def _sends_nothing(rig: Rig, places: Mapping[str, str]) -> None:
@@ -69,7 +72,7 @@ async def _sends_nothing(rig: Rig, places: Mapping[str, str]) -> None:
     assert any(key in dispatched and key not in called for key in doubted)
 
 
-async def _zombies(rig: Rig, places: Mapping[str, str], awaited: Callable[[], Awaitable[bool]] | None = None) -> None:
+async def _zombies(rig: Rig, places: Mapping[str, str]) -> None:
     """One more process per service stops itself at its place; others take its lanes; it goes on, works, and leaves."""
     async with rig.watched():
         names = {service: _enlist(rig, service, place) for service, place in places.items()}
@@ -83,8 +86,6 @@ async def _zombies(rig: Rig, places: Mapping[str, str], awaited: Callable[[], Aw
         await rig.prove()
         if BEFORE_PUBLISH in places.values():
             assert rig.witness.repeats > repeats, "the late publish of the zombie must show as a repeat"
-        if awaited is not None:
-            await until(awaited, "there is doubt though the tool has answered")
         for name in names.values():
             rig.system.signal(name, signal.SIGTERM)
             assert await rig.died(name) == 0, rig.system.tail(name)

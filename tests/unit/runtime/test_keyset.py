@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -162,6 +163,14 @@ def test_the_private_key_is_its_owners_alone_and_stays(folder: Path) -> None:
     assert (folder / devkeys.KEY_FILE).read_bytes() == key
     (published,) = json.loads((folder / devkeys.JWKS_FILE).read_text())["keys"]
     assert "d" not in published
+
+
+def test_a_published_key_set_is_never_seen_half_written(folder: Path) -> None:
+    with (folder / devkeys.JWKS_FILE).open() as before:  # by a process that starts while another one does
+        devkeys.ensure(folder)
+        with (folder / devkeys.JWKS_FILE).open() as after:
+            assert not os.path.sameopenfile(before.fileno(), after.fileno()), "written in place"
+    assert {path.name for path in folder.iterdir()} == {devkeys.KEY_FILE, devkeys.JWKS_FILE}
 
 
 def test_the_command_mints_a_token(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
