@@ -105,7 +105,7 @@ async def _paced(asked: Options, sections: Mapping[str, Section]) -> None:
 
 async def _hostile(asked: Options, section: Section) -> None:
     for shape in asked.shapes:
-        await hostile.measure(section, shape, asked.paced_seconds, asked.warm_s)
+        await hostile.measure(section, shape, asked.paced_seconds / 4)
 
 
 def _setups(asked: Options) -> list[Setup]:

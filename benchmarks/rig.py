@@ -131,11 +131,18 @@ class Rig:
             found["postgres"] = self.stack.postgres.pid
         return found
 
+    async def caught_up(self) -> float | None:
+        """Wait until status has seen all; how long that took. None: longer than it may."""
+        return await catch_up(self.system.kafka, self._databases()["status"], STATUS_S)
+
+    def _databases(self) -> dict[str, str]:
+        dsn = self.system.ends.postgres_dsn
+        return {row.name: with_database(dsn, row.database) for row in self.system.plan.rows if row.database}
+
     async def finish(self) -> Proof:
         """Stop the system in order, then prove all that was done on it."""
-        plan, ends = self.system.plan, self.system.ends
-        databases = {row.name: with_database(ends.postgres_dsn, row.database) for row in plan.rows if row.database}
-        self.status_s = await catch_up(self.system.kafka, databases["status"], STATUS_S)
+        databases = self._databases()
+        self.status_s = await self.caught_up()
         dead = [name for name, one in self.system.running.items() if not one.alive]
         codes = await self.system.stop()
         tell(f"{self.setup}: checking chain, books and effects")

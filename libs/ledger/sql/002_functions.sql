@@ -149,17 +149,19 @@ BEGIN
     WHERE c.scope = x.scope AND c.stripe = x.stripe;
 END $$;
 
--- Forwards, dead letters and parked inputs; values as hex.
+-- Forwards, dead letters and parked inputs; bytes as base64 (a worker of an older release does not say so: as hex).
 CREATE OR REPLACE FUNCTION {s}.write_rare(p_rare jsonb) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    e text := coalesce(p_rare->>'encoding', 'hex');
 BEGIN
     INSERT INTO {s}.side (lane, id, topic, partition, key, value)
-    SELECT (r->>0)::int, (r->>1)::bigint, r->>2, (r->>3)::int, decode(r->>4, 'hex'), decode(r->>5, 'hex')
+    SELECT (r->>0)::int, (r->>1)::bigint, r->>2, (r->>3)::int, decode(r->>4, e), decode(r->>5, e)
     FROM jsonb_array_elements(p_rare->'sides') AS r;
     DELETE FROM {s}.side d USING jsonb_array_elements(p_rare->'sides_done') AS r
     WHERE d.lane = (r->>0)::int AND d.id = (r->>1)::bigint;
     DELETE FROM {s}.parked d USING jsonb_array_elements_text(p_rare->'unparked') AS r WHERE d.key = r::uuid;
     INSERT INTO {s}.parked (lane, key, n, record)
-    SELECT (r->>0)::int, (r->>1)::uuid, (r->>2)::int, decode(r->>3, 'hex')
+    SELECT (r->>0)::int, (r->>1)::uuid, (r->>2)::int, decode(r->>3, e)
     FROM jsonb_array_elements(p_rare->'parked') AS r;
 END $$;
 
