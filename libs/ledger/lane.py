@@ -57,6 +57,7 @@ class Part:
     next_side: int = 0
     sides_under_way: bool = False
     sides_retry_ms: int = 0
+    sides_sent_ms: int | None = None
 
 
 @dataclass

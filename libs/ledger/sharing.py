@@ -171,6 +171,6 @@ def _is_finished(worker: Worker, lane: Lane) -> bool:
         return True  # what still runs is in `quiet_until`; its result goes to `commands`
     if not lane.published_all or lane.dirty_since_ms is not None or worker.calls.running(lane.number):
         return False
-    if any(step == "STARTING" for step in lane.gate.values()):
+    if any(step == "STARTING" for step in lane.gate.values()) or any(part.sides for part in lane.parts.values()):
         return False
     return not lane.direct or bool(lane.behind) or bool(lane.mending) or not worker.may_decide()

@@ -154,15 +154,23 @@ CREATE OR REPLACE FUNCTION {s}.write_rare(p_rare jsonb) RETURNS void LANGUAGE pl
 DECLARE
     e text := coalesce(p_rare->>'encoding', 'hex');
 BEGIN
-    INSERT INTO {s}.side (lane, id, topic, partition, key, value)
-    SELECT (r->>0)::int, (r->>1)::bigint, r->>2, (r->>3)::int, decode(r->>4, e), decode(r->>5, e)
-    FROM jsonb_array_elements(p_rare->'sides') AS r;
-    DELETE FROM {s}.side d USING jsonb_array_elements(p_rare->'sides_done') AS r
-    WHERE d.lane = (r->>0)::int AND d.id = (r->>1)::bigint;
-    DELETE FROM {s}.parked d USING jsonb_array_elements_text(p_rare->'unparked') AS r WHERE d.key = r::uuid;
-    INSERT INTO {s}.parked (lane, key, n, record)
-    SELECT (r->>0)::int, (r->>1)::uuid, (r->>2)::int, decode(r->>3, e)
-    FROM jsonb_array_elements(p_rare->'parked') AS r;
+    IF p_rare->'sides' <> '[]' THEN
+        INSERT INTO {s}.side (lane, id, topic, partition, key, value)
+        SELECT (r->>0)::int, (r->>1)::bigint, r->>2, (r->>3)::int, decode(r->>4, e), decode(r->>5, e)
+        FROM jsonb_array_elements(p_rare->'sides') AS r;
+    END IF;
+    IF p_rare->'sides_done' <> '[]' THEN
+        DELETE FROM {s}.side d USING jsonb_array_elements(p_rare->'sides_done') AS r
+        WHERE d.lane = (r->>0)::int AND d.id = (r->>1)::bigint;
+    END IF;
+    IF p_rare->'unparked' <> '[]' THEN
+        DELETE FROM {s}.parked d USING jsonb_array_elements_text(p_rare->'unparked') AS r WHERE d.key = r::uuid;
+    END IF;
+    IF p_rare->'parked' <> '[]' THEN
+        INSERT INTO {s}.parked (lane, key, n, record)
+        SELECT (r->>0)::int, (r->>1)::uuid, (r->>2)::int, decode(r->>3, e)
+        FROM jsonb_array_elements(p_rare->'parked') AS r;
+    END IF;
 END $$;
 
 -- Rule 17: one statement that conflicts with a claim, checks the current claim and writes `started`.

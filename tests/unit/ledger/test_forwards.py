@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from libs.ledger.protocol import PublishSide, SidesAcked
+from libs.ledger.publishing import DEAD_EVERY_MS
 from libs.testkit.simulation.bench import Bench
 
 
@@ -57,3 +60,35 @@ def test_rows_of_forwards_are_deleted_only_by_a_commit() -> None:
     bench.run(50)
     assert bench.lane.parts["intake"].sides_done == done
     bench.until(lambda: bench.world.database.schemas["intake"].sides[0] == {})
+
+
+@pytest.fixture
+def rubbish() -> Bench:
+    """One dead letter is on the log, a moment ago."""
+    bench = Bench(lanes=2).open()
+    bench.worker.limits = replace(bench.worker.limits, sides_max=100)
+    bench.world.append("intents", 0, b"", b"rubbish")
+    bench.until(lambda: bench.log("dead.intake"), DEAD_EVERY_MS)
+    return bench
+
+
+def test_dead_letters_go_in_bunches(rubbish: Bench) -> None:
+    for _ in range(5):
+        rubbish.world.append("intents", 0, b"", b"rubbish")
+        rubbish.run(20)
+    rubbish.until(lambda: len(rubbish.log("dead.intake")) == 6, 2 * DEAD_EVERY_MS)
+    assert len(rubbish.seen(PublishSide)) == 2
+
+
+def test_a_forward_waits_for_no_bunch(rubbish: Bench) -> None:
+    rubbish.world.append("intents", 0, b"", b"rubbish")
+    rubbish.order(1, lane=1, partition=0)
+    rubbish.until(lambda: rubbish.log("intake.home", 1), DEAD_EVERY_MS / 2)
+
+
+def test_who_leaves_sends_what_waits_first(rubbish: Bench) -> None:
+    rubbish.world.append("intents", 0, b"", b"rubbish")
+    rubbish.until(lambda: 1 in rubbish.lane.parts["intake"].sides, DEAD_EVERY_MS / 2)
+    rubbish.process.leave()
+    rubbish.until(lambda: rubbish.lane.phase != "OPEN", DEAD_EVERY_MS / 2)
+    assert len(rubbish.log("dead.intake")) == 2
