@@ -15,7 +15,7 @@ UV := uv==0.13.9
 SEEDS ?= 20000
 ARGS ?=
 
-.PHONY: all help setup up down demo examples test unit integration e2e faults sim planted bench lint format contracts check-contracts lock env clean purge
+.PHONY: all help setup up down demo examples test alone unit integration systems sim planted bench lint format contracts check-contracts lock env clean purge
 
 all: setup help
 
@@ -47,17 +47,17 @@ demo: $(READY) ## An agent works on a real git repository; shown live, checked a
 examples: $(READY) ## Two agents, one with the SDK and one with plain gRPC, on an SQLite database behind an MCP server
 	@python -m examples.shop
 
-test: $(READY) ## All checks and tests, two at a time; each shows its output when it is done
-	@$(MAKE) -j2 -O lint faults integration e2e unit
+test: $(READY) ## All checks and tests, side by side; each part shows its output when it is done
+	@$(MAKE) -j3 -O systems integration alone
+alone: # what needs no servers takes what the others leave of the processors
+	@nice $(MAKE) lint unit
 
 unit: $(READY) ## Tests without I/O, and the simulation
 	@python -m pytest tests/unit tests/contract tests/simulation $(ARGS)
-integration: $(READY) ## Tests on the real Kafka and PostgreSQL (DEED_TEST_SERVERS=embedded|docker|existing)
-	@python -m pytest tests/integration $(ARGS)
-e2e: $(READY) ## Whole systems on real servers: every ending, hostile submitters, the demo, the examples, the README
-	@python -m pytest tests/e2e $(ARGS)
-faults: $(READY) ## The same under faults: kills, stops, outages, lost answers
-	@python -m pytest tests/faults $(ARGS)
+integration: $(READY) ## Tests on the real Kafka and PostgreSQL, and of programs (DEED_TEST_SERVERS=embedded|docker|existing)
+	@python -m pytest tests/integration tests/programs $(ARGS)
+systems: $(READY) ## Whole systems: every ending, hostile submitters; kills, stops, outages, lost answers
+	@python -m pytest tests/faults tests/e2e $(ARGS)
 
 sim: $(READY) ## The lane protocol against a world that misbehaves (SEEDS=20000)
 	@python -m libs.testkit.simulation --seeds $(SEEDS) $(ARGS)

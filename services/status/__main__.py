@@ -13,7 +13,7 @@ from services.status.handler import make_server
 from services.status.settings import StatusSettings
 from services.table import TABLE
 
-PACE_MS = 20
+PACE_MS = 50
 FOLDED_AT_ONCE = 2_000  # the facts of one intent come in several topics: together they cost one row, not seven
 
 

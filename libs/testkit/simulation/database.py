@@ -86,6 +86,17 @@ class Database:
         rows = self._rows(hosted, lane).values()
         return all(row.epoch == epoch and row.token == token and not row.halted for row in rows)
 
+    def close(self) -> bool:
+        """The shape is to change: in one transaction, unless something is not drained. A commit that was under way when
+        its worker died comes too late after this."""
+        rows = [(lane, row, schema) for schema in self.schemas.values() for lane, row in schema.rows.items()]
+        for lane, row, schema in rows:
+            if row.out_seq > row.published.seq or self._held(row) or schema.sides.get(lane):
+                return False
+        for _, row, _ in rows:
+            row.token, row.lease_until = b"", -1.0
+        return True
+
     def claim(self, hosted: Hosted, token: bytes, shape: str, action: Claim) -> ClaimRefused | dict[str, LaneRow]:
         """Rule 1: all rows or none."""
         rows = self._rows(hosted, action.lane)

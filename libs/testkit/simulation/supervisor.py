@@ -83,11 +83,7 @@ class Supervisor:
         if self.alive:
             self.clock.after(50.0, self._reshape)
             return
-        drained = all(
-            row.out_seq == row.published.seq and not schema.sides.get(lane)
-            for schema in self.world.database.schemas.values()
-            for lane, row in schema.rows.items()
-        )
+        drained = self.world.database.close()
         self.switching = False
         if drained:
             self.shape = "separate" if self.shape == "colocated" else "colocated"

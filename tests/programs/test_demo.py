@@ -10,7 +10,7 @@ import pytest
 
 from libs.stack.folders import home
 from libs.stack.scratch import scratch
-from tests.e2e.programs import left_running, program
+from tests.programs.running import left_running, program
 
 pytestmark = pytest.mark.integration
 LIMIT_S = 150  # a minute alone; other tests may run beside it
