@@ -22,6 +22,13 @@ class RecordItem(msgspec.Struct, frozen=True):
     unpark: tuple[Unpark, Command] | None = None
     errors: tuple[tuple[Service, str], ...] = ()  # services whose `prepare` raised
 
+    @property
+    def is_patient(self) -> bool:
+        """May it wait a moment?"""
+        if self.fact is not None or self.unpark is not None or self.errors:
+            return False
+        return all(command is None or command.patient for _, command in self.commands)
+
 
 class DirectItem(msgspec.Struct, frozen=True):
     """An input that is not a record: a timer, a result, a recovery, a stop at the gate."""

@@ -54,6 +54,9 @@ class Command(msgspec.Struct, frozen=True):
     body: Any
     record: Record
     id: bytes  # command id or submission id: names the cause in the envelope
+    patient: bool = (
+        False  # nothing follows from it but a refusal: it may wait a moment for others to share a round with
+    )
 
 
 class DueKind(StrEnum):

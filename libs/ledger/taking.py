@@ -14,6 +14,7 @@ from libs.ledger.service import Command, NotYet, Record, Service, key_of, means_
 if TYPE_CHECKING:
     from libs.ledger.worker import Worker
 
+PATIENCE_MS = 100
 Takens = dict[int, tuple[int, Taken]]  # lane -> (claim, taken)
 
 
@@ -21,16 +22,34 @@ def take(worker: Worker) -> Takens:
     """What is decided in the next round, in even shares of the lanes that are ready."""
     ready = [lane for lane in worker.lanes.values() if not lane.care.left and _has_work(worker, lane)]
     share = max(1, worker.batch_limit // max(1, len(ready)))
-    takens: Takens = {}
+    found: dict[int, Taken] = {}
     for lane in ready:
         offered = _offer(worker, lane, share, worker.limits.batch_bytes_max // len(ready))
         taken = Taken(offered.direct, prepare(worker, lane, offered.raw))
         if lane.phase is Phase.OPEN and (taken.direct or taken.records):
-            takens[lane.number] = _hold(lane, taken)
+            found[lane.number] = taken
+    if _can_wait(worker, found):
+        found = {}
+    takens = {number: _hold(worker.lanes[number], taken) for number, taken in found.items()}
     for lane in worker.lanes.values():
         if lane.number not in takens and _is_idle(lane) and must_flush(worker, lane):
             takens[lane.number] = _hold(lane, Taken())
     return takens
+
+
+def _can_wait(worker: Worker, found: dict[int, Taken]) -> bool:
+    """Is there nothing but what is refused? For a moment it waits for others to share a round, a commit and a batch
+    with: one by one, what hostile submitters send would cost the others more than their own deeds do."""
+    patient = bool(found) and all(_is_patient(worker.lanes[number], taken) for number, taken in found.items())
+    since_ms = worker.patient_since_ms if worker.patient_since_ms is not None else worker.boot_ms
+    waits = patient and worker.boot_ms - since_ms < PATIENCE_MS
+    worker.patient_since_ms = since_ms if waits else None
+    return waits
+
+
+def _is_patient(lane: Lane, taken: Taken) -> bool:
+    """Not when more waits behind it: that may be anything."""
+    return not taken.direct and len(taken.records) == len(lane.queue) and all(one.is_patient for one in taken.records)
 
 
 def take_carefully(worker: Worker) -> tuple[Takens, poison.Mark | None] | None:

@@ -67,6 +67,7 @@ class Worker:
         self.round_number = 0
         self.batch_limit = limits.batch_max
         self.pause_until_ms = 0
+        self.patient_since_ms: int | None = None  # since when nothing waits but what is refused
         self.calls, self.room, self.gate = Calls(self), Room(self), Gate(self)
         self.next_survey_ms = 0
         self.next_renew_ms = 0

@@ -158,4 +158,4 @@ def _refused(record: Record, home: HomeSubmission | None, intent: Intent | None,
     name = submission_id(*origin)
     shown = intent.idempotency_key if intent else ""
     body = Refused(name, error.code, error.told, error.reason, origin, shown[:200], home.principal if home else None)
-    return Prepared(Command(key=name, body=body, record=record, id=name))
+    return Prepared(Command(key=name, body=body, record=record, id=name, patient=True))

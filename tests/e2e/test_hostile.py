@@ -17,7 +17,7 @@ from libs.contracts.proto.deedbook.intake.v1 import intake_pb2
 from libs.contracts.proto.deedbook.status.v1 import status_pb2
 from libs.governance.identity import submission_id
 from libs.governance.remedies import remedy
-from libs.ledger.codec import CATALOGUE
+from libs.ledger.codec import CATALOGUE, CodecError
 from libs.testkit import seeding
 from libs.testkit.bad_submissions import Bad, Hostile
 from services.intake.refusals import REFUSALS
@@ -125,7 +125,10 @@ async def _all_are_buried(rig: Rig, bad: Sequence[Bad], placed: Sequence[Place])
         assert not any(name.lower() == "authorization" for name in letter.headers), "a token is kept"
         place, value = (letter.partition, letter.offset), letter.value
         if letter.topic == "intake.home":  # it was looked at again in its home lane
-            home = CATALOGUE.decode_message(value, letter.topic)
+            try:
+                home = CATALOGUE.decode_message(value, letter.topic)
+            except CodecError:
+                continue  # another test's
             place, value = (home.origin_partition, home.origin_offset), home.intent
         buried.setdefault(place, []).append(value)
     if not set(placed) <= buried.keys():

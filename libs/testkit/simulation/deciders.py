@@ -83,7 +83,7 @@ def _prepare_order(record: Record, world: World) -> Prepared:
     except msgspec.DecodeError:
         order = None
     key = hashlib.md5(b"%s/%d/%d" % (record.topic.encode(), record.partition, record.offset)).digest()
-    return Prepared(Command(order.key if order else key, order, record, key))
+    return Prepared(Command(order.key if order else key, order, record, key, patient=order is None))
 
 
 def _decide_intake(item: Any, state: Accepted, world: World) -> Sequence[Decision]:

@@ -19,6 +19,7 @@ from libs.ledger.protocol import (
     Renewed,
 )
 from libs.ledger.service import Due, DueKind, ScopeRow
+from libs.ledger.taking import PATIENCE_MS
 from libs.testkit.simulation.bench import Bench, key_of
 from libs.testkit.simulation.cast import View
 
@@ -259,3 +260,30 @@ def test_what_a_replay_folds_is_what_the_lane_stored() -> None:
                 for fact in bench.facts((topic or "").removeprefix("ledger.")):
                     state = service.evolve(state, fact) if fact.envelope.intent_id == key else state
             assert bench.state(service.name, key) == state
+
+
+def test_what_is_refused_waits_a_moment_for_others() -> None:
+    bench = Bench(lanes=2).open()
+    for lane in (0, 1):
+        bench.world.append("intents", lane, b"", b"rubbish")
+        bench.run(30)
+    assert bench.seen(Commit) == []
+    bench.until(lambda: bench.seen(Commit), PATIENCE_MS)
+    assert len(bench.seen(Commit)[0].changes["intake"]) == 2, "both lanes share a commit"
+
+
+def test_nothing_waits_behind_what_is_refused() -> None:
+    bench = Bench(lanes=2).open()
+    bench.world.append("intents", 0, b"", b"rubbish")
+    bench.run(30)
+    bench.order(1, lane=1)
+    bench.until(lambda: bench.names("intake", 1), PATIENCE_MS / 2)
+    bench.until(lambda: bench.log("dead.intake"), PATIENCE_MS / 2)
+
+
+def test_what_is_refused_does_not_wait_when_more_has_come_than_a_round_takes() -> None:
+    bench = Bench().open()
+    for n in range(bench.worker.limits.batch_max):
+        bench.world.append("intents", 0, b"", b"rubbish %d" % n)
+    bench.order(1)
+    bench.until(lambda: bench.names("intake"), PATIENCE_MS)
