@@ -21,7 +21,7 @@ from libs.ledger.codec import CATALOGUE, CodecError
 from libs.testkit import seeding
 from libs.testkit.bad_submissions import Bad, Hostile
 from services.intake.refusals import REFUSALS
-from tests.e2e.endings import story
+from tests.endings.table import story
 from tests.faults.front import CALL_S, Front, front, in_words_of_grpc
 from tests.faults.rig import Rig, until
 

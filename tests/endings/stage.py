@@ -36,7 +36,7 @@ from libs.testkit.tool_bench import double_profile
 from services.execution.adapters.definition import ToolDefinition, definition_of
 from services.execution.adapters.warm import discover
 from services.table import DECIDERS
-from tests.e2e.endings import story
+from tests.endings.table import story
 from tests.faults.building import PRICE_MICROS, build
 from tests.faults.front import Front
 from tests.faults.rig import LANES, Rig, until

@@ -33,8 +33,7 @@ from libs.runtime.requests import show_id
 from libs.stack.folders import home
 from libs.stack.scratch import scratch
 from libs.testkit import seeding
-from tests.e2e.endings import TABLE, became, money_shown, story
-from tests.e2e.stage import (
+from tests.endings.stage import (
     KILLED,
     POOR,
     PULSE_MS,
@@ -48,6 +47,7 @@ from tests.e2e.stage import (
     register,
     stopped,
 )
+from tests.endings.table import TABLE, became, money_shown, story
 from tests.faults.building import PRICE_MICROS, tear_down
 from tests.faults.front import front
 from tests.faults.rig import until
