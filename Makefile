@@ -14,7 +14,7 @@ CODEC := libs/contracts/avro.py libs/contracts/records.py
 UV := uv==0.13.9
 SEEDS ?= 20000
 ARGS ?=
-.PHONY: all help setup up down demo examples test others unit integration systems stories sim planted bench lint format contracts check-contracts lock env clean purge
+.PHONY: all help setup up down demo examples test others unit integration systems sim planted bench lint format contracts check-contracts lock env clean purge
 all: setup help
 
 help: ## List the targets
@@ -49,16 +49,13 @@ test: $(READY) ## All checks and tests, side by side; each part shows its output
 	@$(MAKE) -j3 -O systems integration others
 others: # what needs no servers takes what the others leave of the processors
 	@nice $(MAKE) lint unit
-	@$(MAKE) stories
 
 unit: $(READY) ## Tests without I/O, and the simulation
 	@python -m pytest tests/unit tests/contract tests/simulation $(ARGS)
-integration: $(READY) ## Tests on the real Kafka and PostgreSQL (DEED_TEST_SERVERS=embedded|docker|existing)
-	@python -m pytest tests/integration $(ARGS)
-systems: $(READY) ## Whole systems under kills, stops, outages, lost answers and hostile submitters
-	@python -m pytest tests/faults tests/e2e $(ARGS)
-stories: $(READY) ## Every ending of an intent; the demo, the examples and the README, as a person starts them
-	@python -m pytest tests/endings tests/programs $(ARGS)
+integration: $(READY) ## Tests on the real Kafka and PostgreSQL, and of programs (DEED_TEST_SERVERS=embedded|docker|existing)
+	@python -m pytest tests/integration tests/programs $(ARGS)
+systems: $(READY) ## Whole systems: every ending, hostile submitters; kills, stops, outages, lost answers
+	@python -m pytest tests/faults tests/e2e tests/endings $(ARGS)
 
 sim: $(READY) ## The lane protocol against a world that misbehaves (SEEDS=20000)
 	@python -m libs.testkit.simulation --seeds $(SEEDS) $(ARGS)

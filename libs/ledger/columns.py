@@ -87,12 +87,12 @@ def _state_row(service: Service, lane: int, key: bytes, state: Any) -> tuple[Any
 
 
 def _rare(changes: Sequence[RowChange]) -> str | None:
-    """Bytes as base64, which the JSON encoder makes of them by itself; uuids as hex."""
-    sides = [(c.lane, s.id, s.topic, s.partition, s.key, s.value) for c in changes for s in c.sides]
+    """Bytes as hex: what older releases' functions read too, which one that starts anew puts back."""
+    sides = [(c.lane, s.id, s.topic, s.partition, s.key.hex(), s.value.hex()) for c in changes for s in c.sides]
     done = [(c.lane, n) for c in changes for n in c.sides_done]
-    parked = [(c.lane, key.hex(), p.n, encode(p.record)) for c in changes for key, p in c.parked]
+    parked = [(c.lane, key.hex(), p.n, encode(p.record).hex()) for c in changes for key, p in c.parked]
     unparked = [key.hex() for c in changes for key in c.unparked]
     if not (sides or done or parked or unparked):
         return None
-    rare = {"encoding": "base64", "sides": sides, "sides_done": done, "parked": parked, "unparked": unparked}
+    rare = {"sides": sides, "sides_done": done, "parked": parked, "unparked": unparked}
     return msgspec.json.encode(rare).decode()

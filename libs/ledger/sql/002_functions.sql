@@ -149,14 +149,12 @@ BEGIN
     WHERE c.scope = x.scope AND c.stripe = x.stripe;
 END $$;
 
--- Forwards, dead letters and parked inputs; bytes as base64 (a worker of an older release does not say so: as hex).
+-- Forwards, dead letters and parked inputs; bytes as hex.
 CREATE OR REPLACE FUNCTION {s}.write_rare(p_rare jsonb) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE
-    e text := coalesce(p_rare->>'encoding', 'hex');
 BEGIN
     IF p_rare->'sides' <> '[]' THEN
         INSERT INTO {s}.side (lane, id, topic, partition, key, value)
-        SELECT (r->>0)::int, (r->>1)::bigint, r->>2, (r->>3)::int, decode(r->>4, e), decode(r->>5, e)
+        SELECT (r->>0)::int, (r->>1)::bigint, r->>2, (r->>3)::int, decode(r->>4, 'hex'), decode(r->>5, 'hex')
         FROM jsonb_array_elements(p_rare->'sides') AS r;
     END IF;
     IF p_rare->'sides_done' <> '[]' THEN
@@ -168,7 +166,7 @@ BEGIN
     END IF;
     IF p_rare->'parked' <> '[]' THEN
         INSERT INTO {s}.parked (lane, key, n, record)
-        SELECT (r->>0)::int, (r->>1)::uuid, (r->>2)::int, decode(r->>3, e)
+        SELECT (r->>0)::int, (r->>1)::uuid, (r->>2)::int, decode(r->>3, 'hex')
         FROM jsonb_array_elements(p_rare->'parked') AS r;
     END IF;
 END $$;
