@@ -17,7 +17,7 @@ from libs.testkit.bad_submissions import Bad, Hostile
 BAD_PER_S = 100
 MADE = 2_000
 PERIOD_S = 0.05
-PAIRS = 4
+PAIRS = 6
 WARM_S = 3.0
 SEED = 7
 KEPT = Target(floor=0.9)
