@@ -50,8 +50,9 @@ def commit_statement(names: tuple[str, ...]) -> str:
     return "SELECT " + ", ".join(calls)
 
 
-def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[Sequence[Any]]:
-    return list(zip(*rows, strict=True)) if rows else [()] * width
+def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[Sequence[Any] | None]:
+    """NULL costs the driver and the server less than an empty array, and most of a small commit is empty."""
+    return list(zip(*rows, strict=True)) if rows else [None] * width
 
 
 def commit_arguments(service: Service, changes: Sequence[RowChange]) -> list[Any]:
@@ -76,7 +77,7 @@ def commit_arguments(service: Service, changes: Sequence[RowChange]) -> list[Any
         for seen, r in c.scopes
     )
     return [
-        *_columns(lanes, 10), *_columns(boxes, 4), *_columns(states, 7), *_columns(work, 7), idle,
+        *_columns(lanes, 10), *_columns(boxes, 4), *_columns(states, 7), *_columns(work, 7), idle or None,
         *_columns(scopes, 9), _rare(changes),
     ]  # fmt: skip
 

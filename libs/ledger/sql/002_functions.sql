@@ -47,24 +47,9 @@ BEGIN
         l.unfinished + 1, l.suspect;
 END $$;
 
--- Rule 3: the fence. Locks the rows in order; raises if any is not this owner's as it saw it. `p_seen` NULL: epoch only.
-CREATE OR REPLACE FUNCTION {s}.fence(p_token uuid, p_lanes int[], p_epochs bigint[], p_seen bigint[]) RETURNS void
-LANGUAGE plpgsql AS $$
-DECLARE
-    bad int[];
-BEGIN
-    PERFORM 1 FROM {s}.lane l WHERE l.lane = ANY (p_lanes) ORDER BY l.lane FOR UPDATE;
-    SELECT array_agg(x.lane) INTO bad
-    FROM unnest(p_lanes, p_epochs, p_seen) AS x (lane, epoch, seen)
-    LEFT JOIN {s}.lane l ON l.lane = x.lane AND l.epoch = x.epoch AND l.token = p_token AND l.halted_reason IS NULL
-        AND (x.seen IS NULL OR l.out_seq = x.seen)
-    WHERE l.lane IS NULL;
-    IF bad IS NOT NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'DB001', MESSAGE = 'FENCED', DETAIL = to_json(bad)::text;
-    END IF;
-END $$;
-
--- Rule 4: everything a batch decided, or nothing. Rare things (forwards, dead letters, parked inputs) come as JSON.
+-- Rule 4: everything a batch decided, or nothing. Rule 3: the write of the lane rows is the fence; it raises if any is not
+-- this owner's as it saw it (`p_seen` NULL: epoch only). What a batch does not have is NULL. Rare things (forwards, dead
+-- letters, parked inputs) come as JSON.
 CREATE OR REPLACE FUNCTION {s}.commit_lanes(
     p_token uuid, p_lease_ms int, p_now bigint,
     p_lanes int[], p_epochs bigint[], p_seen bigint[], p_out_seq bigint[], p_out_hash bytea[],
@@ -78,19 +63,32 @@ CREATE OR REPLACE FUNCTION {s}.commit_lanes(
     p_pending bigint[], p_posted bigint[], p_frozen boolean[], p_cap_seq bigint[],
     p_rare jsonb
 ) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    mine int[];
 BEGIN
-    PERFORM {s}.fence(p_token, p_lanes, p_epochs, p_seen);
+    IF cardinality(p_lanes) > 1 THEN  -- in one order, so that no two commits wait for each other
+        PERFORM 1 FROM {s}.lane l WHERE l.lane = ANY (p_lanes) ORDER BY l.lane FOR UPDATE;
+    END IF;
+    WITH written AS (
+        UPDATE {s}.lane l SET
+            out_seq = x.out_seq, out_hash = x.out_hash, published_seq = x.pub_seq, published_offset = x.pub_offset,
+            published_hash = x.pub_hash, cursors = x.cursors, control_seq = greatest(l.control_seq, x.control),
+            lease_until = clock_timestamp() + p_lease_ms * interval '1 ms', unfinished = 0, suspect = ''
+        FROM unnest(p_lanes, p_epochs, p_seen, p_out_seq, p_out_hash, p_pub_seq, p_pub_offset, p_pub_hash, p_cursors,
+            p_control) AS x (lane, epoch, seen, out_seq, out_hash, pub_seq, pub_offset, pub_hash, cursors, control)
+        WHERE l.lane = x.lane AND l.epoch = x.epoch AND l.token = p_token AND l.halted_reason IS NULL
+            AND (x.seen IS NULL OR l.out_seq = x.seen)
+        RETURNING l.lane
+    )
+    SELECT array_agg(w.lane) INTO mine FROM written w;
+    IF cardinality(mine) IS DISTINCT FROM cardinality(p_lanes) THEN
+        RAISE EXCEPTION USING ERRCODE = 'DB001', MESSAGE = 'FENCED',
+            DETAIL = (SELECT json_agg(n) FROM unnest(p_lanes) AS n WHERE n <> ALL (coalesce(mine, '{}')))::text;
+    END IF;
     IF cardinality(p_scope) > 0 THEN
         PERFORM {s}.write_scopes(p_scope, p_stripe, p_scope_seen, p_scope_version, p_share, p_pending, p_posted,
             p_frozen, p_cap_seq);
     END IF;
-    UPDATE {s}.lane l SET
-        out_seq = x.out_seq, out_hash = x.out_hash, published_seq = x.pub_seq, published_offset = x.pub_offset,
-        published_hash = x.pub_hash, cursors = x.cursors, control_seq = greatest(l.control_seq, x.control),
-        lease_until = clock_timestamp() + p_lease_ms * interval '1 ms', unfinished = 0, suspect = ''
-    FROM unnest(p_lanes, p_out_seq, p_out_hash, p_pub_seq, p_pub_offset, p_pub_hash, p_cursors, p_control)
-        AS x (lane, out_seq, out_hash, pub_seq, pub_offset, pub_hash, cursors, control)
-    WHERE l.lane = x.lane;
     IF cardinality(p_box_lane) > 0 THEN
         INSERT INTO {s}.outbox (lane, first_seq, last_seq, records)
         SELECT * FROM unnest(p_box_lane, p_box_first, p_box_last, p_box_records);
@@ -117,26 +115,30 @@ BEGIN
     END IF;
 END $$;
 
--- Scope stripes are shared by lanes: each must still have the version that the batch saw.
+-- Scope stripes are shared by lanes: each must still have the version that the batch saw. All are locked in one order.
 CREATE OR REPLACE FUNCTION {s}.write_scopes(
     p_scope text[], p_stripe int[], p_seen bigint[], p_version bigint[], p_share bigint[], p_pending bigint[],
     p_posted bigint[], p_frozen boolean[], p_cap_seq bigint[]
 ) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
+    good bigint;
     fresh jsonb;
 BEGIN
-    PERFORM 1 FROM {s}.scope c WHERE (c.scope, c.stripe) IN (SELECT * FROM unnest(p_scope, p_stripe))
-    ORDER BY c.scope, c.stripe FOR UPDATE;
-    INSERT INTO {s}.scope
-    SELECT x.scope, x.stripe, 0, 0, 0, 0, true, 0
-    FROM unnest(p_scope, p_stripe, p_seen) AS x (scope, stripe, seen) WHERE x.seen = 0
-    ORDER BY x.scope, x.stripe
-    ON CONFLICT DO NOTHING;
-    IF EXISTS (
+    IF 0 = ANY (p_seen) THEN
+        PERFORM 1 FROM {s}.scope c WHERE (c.scope, c.stripe) IN (SELECT * FROM unnest(p_scope, p_stripe))
+        ORDER BY c.scope, c.stripe FOR UPDATE;
+        INSERT INTO {s}.scope
+        SELECT x.scope, x.stripe, 0, 0, 0, 0, true, 0
+        FROM unnest(p_scope, p_stripe, p_seen) AS x (scope, stripe, seen) WHERE x.seen = 0
+        ORDER BY x.scope, x.stripe
+        ON CONFLICT DO NOTHING;
+    END IF;
+    SELECT count(*) INTO good FROM (
         SELECT 1 FROM unnest(p_scope, p_stripe, p_seen) AS x (scope, stripe, seen)
-        LEFT JOIN {s}.scope c ON c.scope = x.scope AND c.stripe = x.stripe AND c.version = x.seen
-        WHERE c.scope IS NULL
-    ) THEN
+        JOIN {s}.scope c ON c.scope = x.scope AND c.stripe = x.stripe AND c.version = x.seen
+        ORDER BY c.scope, c.stripe FOR UPDATE OF c
+    ) AS held;
+    IF good < cardinality(p_scope) THEN
         SELECT jsonb_agg(jsonb_build_array(c.scope, c.stripe, c.version, c.share_micros, c.pending_micros,
             c.posted_micros, c.frozen, c.cap_seq)) INTO fresh
         FROM {s}.scope c WHERE c.scope = ANY (p_scope) AND c.version > 0;
