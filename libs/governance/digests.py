@@ -18,6 +18,7 @@ from libs.contracts.events import Intent
 
 INTEGER_MAX = 2**53 - 1  # beyond it a double, and so most JSON readers, cannot hold every integer
 _NUMBER_CHARACTERS_MAX = 64
+_NESTED, _ARRAYS = (dict, list), (list, tuple)  # made once: a union would be made anew for each value
 
 encode_sorted = msgspec.json.Encoder(order="sorted").encode  # canonical for values as `_sorts_alike` describes them
 
@@ -105,7 +106,7 @@ def _check(value: Any, limits: JsonLimits) -> None:
                 count += 1
                 if isinstance(child, str):
                     _check_text(child)
-                elif isinstance(child, dict | list):
+                elif isinstance(child, _NESTED):
                     below.append(child)
         if count > limits.values_max:
             raise JsonRefused("JSON_TOO_LARGE", f"more than {limits.values_max} values")
@@ -155,7 +156,7 @@ def _sorts_alike(value: Any) -> bool:
     UTF-16 units); it is fifty times faster than the full algorithm."""
     if isinstance(value, dict):
         return all(isinstance(k, str) and k.isascii() and _sorts_alike(v) for k, v in value.items())
-    if isinstance(value, list | tuple):
+    if isinstance(value, _ARRAYS):
         return all(map(_sorts_alike, value))
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return True

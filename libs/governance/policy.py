@@ -6,6 +6,7 @@ everything. What it does not mention is not allowed.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import sha256
 from typing import Annotated, Self
 
@@ -135,6 +136,7 @@ def read_policy(text: str) -> PolicySnapshot:
     return PolicySnapshot(sha256(whole).digest(), policy, whole.decode())
 
 
+@lru_cache(maxsize=4_096)
 def tool_matches(patterns: tuple[str, ...], tool: str) -> bool:
     """Does one of the patterns name the tool?"""
     if tool in patterns or "*" in patterns:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from libs.contracts.events import AnswerStatus
 from libs.ledger.inbox import Taken
-from libs.ledger.lane import Lane
+from libs.ledger.lane import Phase
 from libs.ledger.protocol import Finished, LateSent, SendLate
 from libs.ledger.service import Effect, Result
 
@@ -98,14 +98,15 @@ class Calls:
             if isinstance(entry.item, Result):
                 self.made.pop((entry.item.key, entry.item.attempt), None)
 
-    def send_late(self, lane: Lane) -> None:
-        """The lane is not ours: results of its calls go to `commands`, for its owner to record (rule 20)."""
+    def send_late(self) -> None:
+        """Results of calls whose lane is not ours go to `commands`, for its owner to record (rule 20)."""
         for call in self.made.values():
-            if call.lane != lane.number or call.result is None or call.late_under_way or call.late_sent:
+            if call.result is None or call.late_under_way or call.late_sent:
                 continue
-            if self.worker.boot_ms >= call.late_retry_ms:
+            free = self.worker.lanes[call.lane].phase is Phase.FREE
+            if free and self.worker.boot_ms >= call.late_retry_ms:
                 call.late_under_way = True
-                self.worker.out.append(SendLate(lane.number, call.result))
+                self.worker.out.append(SendLate(call.lane, call.result))
 
     def on_late_sent(self, answer: LateSent) -> None:
         """The result is on `commands`, for the lane's owner to record; otherwise it is sent again. The call stays on

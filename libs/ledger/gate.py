@@ -35,6 +35,7 @@ class Gate:
     def settled(self, lane: Lane, taken: Taken, batch: LaneBatch) -> None:
         """A batch is committed: results that it consumed may be forgotten, effects it asks for are new."""
         self.worker.calls.recorded(taken)
+        self.worker.room.may_have_grown = True
         service = self.worker.hosted.effects
         if service is None:
             return
@@ -67,9 +68,8 @@ class Gate:
             return
         marks = []
         may_start = not self.starting and self.worker.boot_ms >= self.retry_start_ms and self.worker.may_decide()
+        self.worker.calls.send_late()
         for lane in self.worker.lanes.values():
-            if lane.phase is Phase.FREE:
-                self.worker.calls.send_late(lane)
             if lane.phase is not Phase.OPEN or not lane.effects or lane.draining:
                 continue
             if lane.published_all:
@@ -161,6 +161,7 @@ class Gate:
         call = self.worker.calls.finished(answer)
         if call is None:
             return
+        self.worker.room.may_have_grown = True
         lane, service = self.worker.lanes[call.lane], self.worker.hosted.effects
         if call.result is None:
             if lane.gate.get(answer.result.key) == "CALLED":

@@ -61,15 +61,17 @@ class Inbox:
         self._topics: dict[str, deque[Record]] = {}
         self._bytes: dict[str, int] = {}
         self._prepared: dict[tuple[str, int], RecordItem] = {}
+        self._waiting = 0
 
     def __len__(self) -> int:
-        return sum(map(len, self._topics.values()))
+        return self._waiting
 
     def extend(self, topic: str, records: Iterable[Record]) -> None:
         """Add what was fetched."""
         queue = self._topics.setdefault(topic, deque())
         for record in records:
             queue.append(record)
+            self._waiting += 1
             self._bytes[topic] = self._bytes.get(topic, 0) + len(record.value)
 
     def waiting(self, topic: str) -> int:
@@ -102,6 +104,7 @@ class Inbox:
         """These were decided: they are the first of their topics."""
         for item in items:
             record = self._topics[item.record.topic].popleft()
+            self._waiting -= 1
             assert record.offset == item.record.offset, "taken records are the first of their topic"
             self._bytes[record.topic] -= len(record.value)
             self._prepared.pop((record.topic, record.offset), None)

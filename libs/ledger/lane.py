@@ -162,13 +162,16 @@ class Lane:
             known = [o for o in offsets if o is not None]
             self.fetch_next[topic] = min(known) if len(known) == len(offsets) else None
 
-    def anchored(self, topic: str, cursor: Cursor) -> Cursor:
+    def anchored(self, cursors: Mapping[str, Cursor]) -> dict[str, Cursor]:
         """What was handed over in memory: the writer's published record is the reader's anchor (rule 7)."""
-        writer = next((p for p in self.parts.values() if p.service.writes == topic), None)
-        if writer is None or not 0 < writer.published.seq <= cursor.last_seq:
-            return cursor
-        published = writer.published
-        return Cursor(cursor.last_seq, cursor.last_hash, Anchor(published.offset, published.seq, published.hash))
+        found = dict(cursors)
+        for writer in self.parts.values():
+            topic, published = writer.service.writes, writer.published
+            cursor = cursors.get(topic) if topic is not None else None
+            if topic is not None and cursor is not None and 0 < published.seq <= cursor.last_seq:
+                anchor = Anchor(published.offset, published.seq, published.hash)
+                found[topic] = Cursor(cursor.last_seq, cursor.last_hash, anchor)
+        return found
 
     # -- what waits
 
@@ -192,9 +195,13 @@ class Lane:
         """Queue an input that is not a record, once."""
         self.direct.push(service, item)
 
+    def is_due(self, now_at: int) -> bool:
+        """Has a deadline come?"""
+        return bool(self.timers) and self.timers[0][0] <= now_at
+
     def fire_timers(self, hosted: Hosted, now_at: int) -> None:
         """Turn deadlines that have come into inputs."""
-        while self.timers and self.timers[0][0] <= now_at:
+        while self.is_due(now_at):
             due_at, name, key = heapq.heappop(self.timers)
             waiting = self.parts[name].waits.get(key)
             if waiting is not None and waiting.due_at == due_at:

@@ -190,7 +190,7 @@ def _open(worker: Worker, lane: Lane, answer: Checked, frontier: dict[str, Publi
     if lane.published_all:
         lane.has_published(acked=False)
     for part in lane.parts.values():
-        part.cursors = {topic: lane.anchored(topic, cursor) for topic, cursor in part.cursors.items()}
+        part.cursors = lane.anchored(part.cursors)
         if part.unacked:
             publish(worker, lane, part)
         if part.sides:

@@ -20,6 +20,7 @@ class Room:
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
         self.woken_last = -1  # the lane that got room last: the next ones come before it
+        self.may_have_grown = False  # since the last look; every tick looks anyway
 
     def free(self) -> dict[str, int]:
         """How many effects of each class may still be dispatched. Calls that still run count, also those of lanes that
@@ -46,8 +47,11 @@ class Room:
         """READY work that found no room is looked at again, as much of it as there is room now: the lanes in turn, and
         in each the oldest first."""
         service = self.worker.hosted.effects
+        if service is None or not self.may_have_grown:
+            return
+        self.may_have_grown = False
         lanes = [lane for lane in self._takers() if lane.starved]
-        if service is None or not lanes:
+        if not lanes:
             return
         lanes.sort(key=lambda lane: (lane.number <= self.woken_last, lane.number))
         for effect_class, room in self._unpromised().items():

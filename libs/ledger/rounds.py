@@ -196,7 +196,7 @@ def _changes(worker: Worker, lane: Lane, batch: LaneBatch) -> dict[str, RowChang
         part = lane.parts[service.name]
         seq = worker.control.seq if worker.needs_control and worker.control is not None else 0
         change = batch.change(service, part.row.epoch, part.published, seq)
-        change.cursors = {t: lane.anchored(t, c) for t, c in change.cursors.items()}
+        change.cursors = lane.anchored(change.cursors)
         change.sides_done = list(part.sides_done)
         for key, waiting in batch.parts[service.name].waits.items():
             if waiting != part.waits.get(key):

@@ -32,7 +32,7 @@ def take(worker: Worker) -> Takens:
         found = {}
     takens = {number: _hold(worker.lanes[number], taken) for number, taken in found.items()}
     for lane in worker.lanes.values():
-        if lane.number not in takens and _is_idle(lane) and must_flush(worker, lane):
+        if must_flush(worker, lane) and lane.number not in takens and _is_idle(lane):
             takens[lane.number] = _hold(lane, Taken())
     return takens
 
@@ -73,7 +73,10 @@ def _is_idle(lane: Lane) -> bool:
 
 
 def _has_work(worker: Worker, lane: Lane) -> bool:
-    """Nothing new is decided for a lane that has un-acked rows (rule 13), or too many forwards and dead letters."""
+    """Nothing new is decided for a lane that has un-acked rows (rule 13), or too many forwards and dead letters. (Asked
+    of every lane in every turn of the loop: what says no soonest comes first.)"""
+    if not (lane.direct or lane.queue or lane.is_due(worker.now_at())):
+        return False
     if not _is_idle(lane) or lane.mending or not worker.may_decide():
         return False
     if any(len(part.sides) >= worker.limits.sides_max for part in lane.parts.values()):

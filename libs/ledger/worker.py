@@ -108,6 +108,7 @@ class Worker:
         """Time has passed: renewals, surveys, back-offs, timers, flushes."""
         self.boot_ms = max(self.boot_ms, boot_ms)
         sharing.on_time(self)
+        self.room.may_have_grown = True
         for lane in self.lanes.values():
             if lane.phase is Phase.BACKOFF and self.boot_ms >= lane.trouble.retry_ms and not lane.draining:
                 self.claim(lane)

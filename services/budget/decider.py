@@ -124,11 +124,12 @@ def _correct(late: LateAnswerRecorded, reserved: int, state: BudgetState, book: 
     return [Event(BudgetCorrected(before, after, reason, book.correct(state.scopes, before, after)))]
 
 
+_MOVING = (BudgetReserved, BudgetSettled, BudgetReleased, BudgetCorrected)
+
+
 def lines(fact: Fact) -> Sequence[ScopeLine]:
     """The stripes that an own event changed. Those of a denial are evidence: it saw them and left them as they were."""
-    if isinstance(fact.body, BudgetReserved | BudgetSettled | BudgetReleased | BudgetCorrected):
-        return fact.body.lines
-    return ()
+    return fact.body.lines if isinstance(fact.body, _MOVING) else ()
 
 
 # -- state

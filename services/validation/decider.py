@@ -22,6 +22,7 @@ class ValidationState(msgspec.Struct, frozen=True, omit_defaults=True):
 
 INITIAL = ValidationState()
 _DECIDED = ValidationState(decided=True)
+_VERDICTS = (IntentAllowed, IntentBlocked)
 
 
 def decide(item: Input, state: ValidationState, world: World) -> list[Decision]:
@@ -35,7 +36,7 @@ def decide(item: Input, state: ValidationState, world: World) -> list[Decision]:
 
 def evolve(state: ValidationState, fact: Fact) -> ValidationState:
     """Only own verdicts are kept."""
-    return _DECIDED if isinstance(fact.body, IntentAllowed | IntentBlocked) else state
+    return _DECIDED if isinstance(fact.body, _VERDICTS) else state
 
 
 def _judge(subject: Subject, world: World) -> IntentAllowed | IntentBlocked:
