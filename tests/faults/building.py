@@ -72,7 +72,7 @@ async def build(root: Path, plan: Plan, names: Iterable[str] | None = None, **en
     ends = await asyncio.to_thread(stack.start)
     system = System(ends, root, plan, env=ENV | env)
     try:
-        profile = double_profile(root / "double.journal")
+        profile = double_profile(root / "double.journal", "--plain")
         words = ", ".join(f'"{word}"' for word in profile.argv)
         fickle = json.dumps([sys.executable, str(FICKLE), str(root / "fickle.changed")])
         (root / "servers.toml").write_text(

@@ -72,7 +72,7 @@ async def test_a_queryable_tool_is_asked_what_became_of_a_call_that_a_kill_hit(r
 @pytest.mark.parametrize(
     ("arguments", "status"),
     [
-        ('{"delay_before_ms":5000}', OutcomeStatus.SUCCEEDED),  # applied after the time-out, and after it was asked
+        ('{"mode":"late"}', OutcomeStatus.SUCCEEDED),  # applied after the time-out, when it has been asked
         ('{"mode":"lose"}', OutcomeStatus.FAILED),  # it dies without having done anything
     ],
 )
@@ -111,11 +111,13 @@ async def _kill_in_mid_call(rig: Rig, tool: str, delay_ms: int = 400) -> tuple[s
     name = "w1" if rig.system.plan.shape == "colocated" else "execution"
     ids: list[bytes] = []
     hit: list[Call] = []
-    while not hit:  # should all calls have been answered in that very moment: once more
-        lanes = {row.lane for row in await rig.owns(name)}
+    while not hit:  # should all calls have been answered before they were looked at: once more
+        lanes = {row.lane for row in await until(lambda: rig.owns(name), f"{name} owns nothing")}
         ids += await rig.submit(double_intent(f"{tool}-{now_at()}-{n}", delay_ms, tool=tool) for n in range(DEEDS))
         mine = {key for key in ids if lane_of(key, rig.system.plan.lanes) in lanes}
-        await until(lambda mine=mine: _under_way(rig, mine), "no call is under way")  # type: ignore[misc]
+        await until(lambda mine=mine: _under_way(rig, mine) or _answered(rig, mine), "no call is under way")  # type: ignore[misc]
+        if not _under_way(rig, mine):
+            continue
         rig.system.signal(name, signal.SIGKILL)
         rig.system.respawn(name)
         dead_at = now_at()
@@ -126,3 +128,7 @@ async def _kill_in_mid_call(rig: Rig, tool: str, delay_ms: int = 400) -> tuple[s
 def _under_way(rig: Rig, mine: set[bytes]) -> list[Call]:
     """Calls that have taken effect and were not answered when this was asked for."""
     return [call for call in rig.calls() if call.key in mine and call.applied and call.in_flight(now_at())]
+
+
+def _answered(rig: Rig, mine: set[bytes]) -> bool:
+    return mine <= {call.key for call in rig.calls() if call.answered_at}

@@ -248,6 +248,8 @@ def calls(journal: Path) -> list[Call]:
         return []
     for line in journal.read_text().splitlines():
         what, key, call, at = line.split(" ")
+        if what == "looked":
+            continue
         known = found.get(call) or Call(bytes.fromhex(key), int(call.partition(".")[0]), int(at), 0, 0)
         if what == "applied":
             known = known._replace(applied=known.applied + 1)
