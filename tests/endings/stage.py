@@ -71,7 +71,7 @@ async def build_stage(root: Path, shape: str) -> Stage:
     file = _servers_file(root)
     workers = ("w1",) if shape == "colocated" else DECIDERS
     more = {"DEED_SERVERS_FILE": str(file), "DEED_EFFECTS_MAX_OPAQUE": "1", "DEED_CONNECT_TIMEOUT_MS": "30000"}
-    found = asyncio.create_task(discover(double_profile(root / "unused.journal", "--plain"), 1 << 20, 20_000))
+    found = asyncio.create_task(discover(double_profile(root / "unused.journal"), 1 << 20, 20_000))
     rig = await build(root, Plan(shape, lanes=LANES), (*workers, "control", "status", "gateway"), **more)
     offered = {tool.name: tool for tool in await found}
     await rig.system.seed(_in_force(offered))
@@ -86,7 +86,7 @@ def _servers_file(root: Path) -> Path:
 
 
 def _profile(root: Path, name: str, wait_s: int) -> str:
-    profile = double_profile(root / "double.journal", "--plain")
+    profile = double_profile(root / "double.journal")
     argv = ["/bin/sh", "-c", f'sleep {wait_s}; exec "$@"', "sh", *profile.argv]
     return f'[servers.{name}]\nargv = {json.dumps(argv)}\ncwd = "{profile.cwd}"\nenv_from = ["PATH"]\n'
 

@@ -160,13 +160,8 @@ async def _tries(play: Play) -> None:
 
 async def _doubts(play: Play) -> None:
     """An answer that breaks the contract, and none at all: the money is held until somebody has found out."""
-    await play.submit(
-        {
-            "doubt, applied": {"tool": "frail/apply", "arguments": '{"mode":"no_refs"}'},
-            "doubt, not applied": {"tool": "frail/apply", "arguments": '{"mode":"lose"}'},
-        }
-    )
-    for name in ("doubt, applied", "doubt, not applied"):
+    for name, mode in {"doubt, applied": "no_refs", "doubt, not applied": "lose"}.items():  # they share a server
+        await play.submit({name: {"tool": "frail/apply", "arguments": f'{{"mode":"{mode}"}}'}})
         await _in_doubt(play, name)
         await _resolve(play, name, applied=name == "doubt, applied")
     await play.ended("doubt, applied", "doubt, not applied")
