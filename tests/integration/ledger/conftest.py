@@ -63,6 +63,13 @@ async def db(rows: str) -> AsyncIterator[Outsider]:
 
 
 @pytest.fixture
+async def meanwhile(rows: str) -> AsyncIterator[Outsider]:
+    """Somebody else's connection, whose transactions take their time."""
+    async with outsider(rows) as one:
+        yield one
+
+
+@pytest.fixture
 async def in_the_way(rows: str) -> AsyncIterator[Callable[[str, int], Awaitable[Callable[[], Awaitable[None]]]]]:
     """Locks a lane row of a schema, as a transaction does that takes its time; gives back how to end it."""
     async with outsider(rows) as one:
