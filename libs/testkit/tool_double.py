@@ -26,6 +26,7 @@ import json
 import os
 import sys
 import time
+import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -228,8 +229,17 @@ async def _answer(double: Double, request: Any, method: str, params: Mapping[str
             said = {"result": await double.list_tools()}
         case "tools/call":
             arguments, meta = params.get("arguments") or {}, params.get("_meta") or {}
-            said = {"result": await double.call_tool(params["name"], arguments, meta, request)}
+            said = await _called(double, params["name"], arguments, meta, request)
     double.write(json.dumps({"jsonrpc": "2.0", "id": request} | said).encode() + b"\n")
+
+
+async def _called(double: Double, name: str, *more: Any) -> dict[str, Any]:
+    """One call that fails is no reason to end the others."""
+    try:
+        return {"result": await double.call_tool(name, *more)}
+    except Exception as error:  # noqa: BLE001 - told to the caller, as the SDK would
+        traceback.print_exc()
+        return {"error": {"code": -32603, "message": f"{type(error).__name__}: {error}"}}
 
 
 def main() -> None:

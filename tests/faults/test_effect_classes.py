@@ -13,6 +13,7 @@ import pytest
 
 from libs.contracts.events import ExecutionInDoubt, ExecutionResolved, ExecutionRetryScheduled, OutcomeStatus
 from libs.ledger.partition import lane_of
+from libs.ledger.service import Fact
 from libs.testkit.seeding import now_at
 from tests.faults.building import port_over_http
 from tests.faults.rig import Rig, double_intent, until
@@ -20,6 +21,7 @@ from tests.faults.witness import Call
 
 pytestmark = [pytest.mark.integration, pytest.mark.requirement("F5"), pytest.mark.requirement("T18")]
 DEEDS = 12
+TRIES = 20
 
 
 async def test_a_keyed_call_that_a_kill_hits_is_made_again_and_takes_effect_once(rig: Rig) -> None:
@@ -86,6 +88,12 @@ async def test_not_there_is_believed_after_the_quiet_period_only(
     assert doubts[0].query == 1
     assert "NOT_THERE_YET" in [doubt.code for doubt in doubts]
     assert rig.witness.outcomes()[key].status is status
+    (resolved,) = [fact for fact in _told(rig, key) if isinstance(fact.body, ExecutionResolved)]
+    assert resolved.body.applied or resolved.envelope.occurred_at >= doubts[0].quiet_until_at
+
+
+def _told(rig: Rig, key: bytes) -> list[Fact]:
+    return [fact for facts in rig.witness.facts.values() for fact in facts if fact.envelope.intent_id == key]
 
 
 async def _all_ended(rig: Rig, ids: list[bytes]) -> bool:
@@ -110,8 +118,7 @@ async def _kill_in_mid_call(rig: Rig, tool: str, delay_ms: int = 400) -> tuple[s
     this happened to, by the tool's own journal, and all that were submitted."""
     name = "w1" if rig.system.plan.shape == "colocated" else "execution"
     ids: list[bytes] = []
-    hit: list[Call] = []
-    while not hit:  # should all calls have been answered before they were looked at: once more
+    for _ in range(TRIES):  # should all calls have been answered before they were looked at: once more
         lanes = {row.lane for row in await until(lambda: rig.owns(name), f"{name} owns nothing")}
         ids += await rig.submit(double_intent(f"{tool}-{now_at()}-{n}", delay_ms, tool=tool) for n in range(DEEDS))
         mine = {key for key in ids if lane_of(key, rig.system.plan.lanes) in lanes}
@@ -122,7 +129,9 @@ async def _kill_in_mid_call(rig: Rig, tool: str, delay_ms: int = 400) -> tuple[s
         rig.system.respawn(name)
         dead_at = now_at()
         hit = [call for call in _under_way(rig, mine) if call.in_flight(dead_at)]
-    return {call.key for call in hit}, ids
+        if hit:
+            return {call.key for call in hit}, ids
+    raise AssertionError(f"no kill fell in mid-call in {TRIES} tries")
 
 
 def _under_way(rig: Rig, mine: set[bytes]) -> list[Call]:
