@@ -32,7 +32,7 @@ REASON = "demo"
 def connection(system: Running, who: Who, keys: Any = None) -> Connection:
     """To this system in the name of somebody. `keys`: the folder of another issuer, whom nobody believes."""
     folder = keys or system.folder.keys
-    return Connection(system.grpc("gateway"), system.grpc("status"), lambda: mint(folder, who))
+    return Connection(system.grpc("gateway"), system.grpc("status"), lambda *_: mint(folder, who))
 
 
 def intent(key: str, tool: str, arguments: dict[str, Any], age_s: int = 5, account: str = ACCOUNT) -> Intent:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import grpc
 import grpc.aio
+from google.protobuf.message import Message
 
 from libs.client.connection import Connection, Metadata
 from libs.client.errors import Misconfigured, TimedOut, Unavailable, from_grpc
@@ -66,7 +67,7 @@ class Caller:
 
     async def stream(self, method: grpc.aio.UnaryStreamMultiCallable[Any, T], request: Any) -> AsyncGenerator[T, None]:
         """The answers of one stream until it ends. Raises a DeedbookError. To be closed (`aclosing`)."""
-        call = method(request, metadata=self.metadata())
+        call = method(request, metadata=self.metadata(request))
         try:
             async for answer in call:
                 yield answer
@@ -81,14 +82,21 @@ class Caller:
 
     async def _call(self, method: grpc.aio.UnaryUnaryMultiCallable[Any, T], request: Any, limit_s: float) -> T:
         try:
-            return await method(request, metadata=self.metadata(), timeout=max(limit_s, 0.001))
+            return await method(request, metadata=self.metadata(request), timeout=max(limit_s, 0.001))
         except grpc.aio.AioRpcError as error:
             raise from_grpc(error) from None
 
-    def metadata(self) -> Metadata:
-        """What each call carries: the token of this moment. Raises Misconfigured."""
+    def metadata(self, request: Message) -> Metadata:
+        """What this call carries: the token of this moment. Raises Misconfigured."""
         try:
-            return self._connection.metadata()
+            return self._connection.metadata(request)
+        except SettingsError as error:
+            raise Misconfigured(str(error)) from None
+
+    def token_for(self, payload_type: str, payload: bytes) -> str:
+        """The token of this moment for what is sent elsewhere. Raises Misconfigured."""
+        try:
+            return self._connection.token_for(payload_type, payload)
         except SettingsError as error:
             raise Misconfigured(str(error)) from None
 

@@ -17,7 +17,7 @@ import jwt
 from libs.client.calling import Caller, NotOpen
 from libs.client.connection import Connection, connect
 from libs.client.errors import InvalidRequest, Misconfigured, NotFound, TimedOut, Unauthenticated, Unavailable
-from libs.client.intents import Intent, to_event, to_wire
+from libs.client.intents import Intent, to_event, to_record, to_wire
 from libs.client.reading import read_deed
 from libs.client.results import Deed, Submitted
 from libs.client.retrying import again, check_may_be_retried, not_late
@@ -244,10 +244,12 @@ class Client:
         return (await self._caller.once(self._approval.Vote, request)).command_id
 
     async def _publish(self, log: IntentLog, intent: Intent, sent_at: datetime) -> Submitted:
-        token = self._caller.metadata()[0][1].removeprefix("Bearer ")
-        claims, event = _claims(token), to_event(intent)
+        event = to_event(intent)
+        value = to_record(event)
+        token = self._caller.token_for(INTENTS, value)
+        claims = _claims(token)
         key = intent_id(claims["tenant"], intent.key)
-        lane, offset = await log.publish(key, event, token)
+        lane, offset = await log.publish(key, value, token)
         return Submitted(
             intent_id=show_id(key),
             submission_id=show_id(submission_id(INTENTS, lane, offset)),

@@ -54,13 +54,25 @@ SERVERS = """# The tool servers of this machine, named in DEED_SERVERS_FILE; com
 # headers_from = { Authorization = "CRM_HEADER" }                         # the value stands in a variable of the worker
 # private = true                                                          # it may be in a private network
 """
+DIDS = """# What DIDs may do, named in DEED_DIDS_FILE; read again with the key set. `deed did FILE` prints such lines.
+#
+# ["did:key:z6Mk..."]                  # the key is in the name
+# tenant = "acme"
+# accounts = ["main"]
+# roles = []
+# kind = "MACHINE"                     # HUMAN may consent, too
+#
+# ["did:web:agents.example.com"]       # the keys are at https://agents.example.com/.well-known/did.json
+# tenant = "acme"
+# algorithm = "EdDSA"                  # or ES256, RS256
+"""
 HEAD = """# Deedbook, every setting. A line that begins with # shows the default. What is empty without one is required.
 """
 
 
 def files() -> dict[str, str]:
     """The texts by file name."""
-    return {"deedbook.env": environment(), "servers.toml": SERVERS}
+    return {"deedbook.env": environment(), "servers.toml": SERVERS, "dids.toml": DIDS}
 
 
 def environment() -> str:

@@ -8,10 +8,10 @@ import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import grpc
+from google.protobuf.message import Message
 
 from libs.client.settings import ClientSettings
 from libs.runtime import devkeys
@@ -24,27 +24,35 @@ from libs.stack.report import load
 ROLES = ("operator", "platform", "approver", "resolver", "admin")  # of a person at a local system
 ANSWER_BYTES_MAX = 32 << 20  # a page of a hundred deeds on which many people voted
 _TOKEN = re.compile(r"[!-~]+")
+Token = Callable[[str, bytes], str]
 Metadata = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
 class Connection:
-    """Where to call, and with what. `token` is asked anew for each call, since tokens end. `quiet_s`: so long without a
-    byte, and the other side is asked whether it is there; as long again, and the connection counts as lost."""
+    """Where to call, and with what. `token` is asked anew for each call, since tokens end, and that of a DID counts for
+    one payload: it gets the payload's type (a topic, or the full name of a message) and its bytes. `quiet_s`: so long
+    without a byte, and the other side is asked whether it is there; as long again, and the connection counts as
+    lost."""
 
     gateway: str
     status: str
-    token: Callable[[], str]
+    token: Token
     ca: bytes | None = None
     timeout_s: float = 10.0
     quiet_s: float = 20.0
 
-    def metadata(self) -> Metadata:
-        """What each call carries. Raises SettingsError when the token cannot be read, or is none."""
-        token = self.token()
+    def metadata(self, request: Message) -> Metadata:
+        """What this call carries. Raises SettingsError when the token cannot be read, or is none."""
+        token = self.token_for(request.DESCRIPTOR.full_name, request.SerializeToString())
+        return (("authorization", f"Bearer {token}"),)
+
+    def token_for(self, payload_type: str, payload: bytes) -> str:
+        """The token for one payload. Raises SettingsError."""
+        token = self.token(payload_type, payload)
         if not _TOKEN.fullmatch(token):
             raise SettingsError("The token is wrong: DEED_TOKEN or DEED_TOKEN_FILE must hold one line without spaces.")
-        return (("authorization", f"Bearer {token}"),)
+        return token
 
     @asynccontextmanager
     async def open(self, address: str) -> AsyncIterator[grpc.aio.Channel]:
@@ -99,17 +107,22 @@ def _local(name: str) -> str:
     return f"127.0.0.1:{port}"
 
 
-def _token(settings: ClientSettings, who: str, kind: str, roles: Sequence[str]) -> Callable[[], str]:
+def _token(settings: ClientSettings, who: str, kind: str, roles: Sequence[str]) -> Token:
+    if settings.did_key_file:
+        from libs.client.signing import DidSigner  # most callers do without, and it takes a while to load
+
+        return DidSigner(settings)
     if settings.token_file:
-        return lambda: _read(settings.token_file, "DEED_TOKEN_FILE").decode(errors="replace").strip()
+        return lambda *_: _read(settings.token_file, "DEED_TOKEN_FILE").decode(errors="replace").strip()
     if settings.token is not None:
-        return settings.token.get_secret_value().strip
+        token = settings.token.get_secret_value().strip()
+        return lambda *_: token
     keys = Folder(home()).keys
     if settings.gateway or settings.status or not (keys / devkeys.KEY_FILE).exists():
-        raise SettingsError("DEED_TOKEN is not set, nor DEED_TOKEN_FILE: nobody knows who calls.")
+        raise SettingsError("DEED_TOKEN is not set, nor DEED_TOKEN_FILE or DEED_DID_KEY_FILE: nobody knows who calls.")
     name = who or getpass.getuser()
     person = devkeys.Who(name, settings.local_tenant, kind, settings.local_accounts, tuple(roles))
-    return partial(devkeys.mint, keys, person)
+    return lambda *_: devkeys.mint(keys, person)
 
 
 def _read(file: str, variable: str) -> bytes:

@@ -11,9 +11,11 @@ from uuid import UUID, uuid4
 
 from libs.client.errors import InvalidRequest
 from libs.contracts import events
+from libs.contracts.errors import CodecError
 from libs.contracts.events import CostClass, EvidenceKind
 from libs.contracts.proto.deedbook.intake.v1 import intake_pb2 as pb
 from libs.governance.digests import JsonRefused, read_object
+from libs.ledger.codec import encode_message
 from libs.runtime.requests import show_enum, show_id, show_micros
 
 LIFETIME = timedelta(hours=1)
@@ -131,6 +133,14 @@ def to_event(intent: Intent) -> events.Intent:
         retry_of=_uuid(intent.retry_of, "retry_of"),
         edited_from=_uuid(intent.edited_from, "edited_from"),
     )
+
+
+def to_record(event: events.Intent) -> bytes:
+    """The same as Kafka has it. Raises InvalidRequest for what has no place there."""
+    try:
+        return encode_message(event)
+    except CodecError as error:
+        raise InvalidRequest(f"A field has a value that it cannot have: {error}", "FIELD_INVALID") from None
 
 
 def to_wire(event: events.Intent) -> pb.Intent:

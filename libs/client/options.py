@@ -38,9 +38,10 @@ def connection() -> Connection:
     from libs.client.connection import connect
 
     settings, who = load(ClientSettings), _WHO.get()
-    if who and (settings.token_file or settings.token):
-        variable = "DEED_TOKEN_FILE" if settings.token_file else "DEED_TOKEN"
-        raise SettingsError(f"{variable} says who you are, so --as {who} cannot: leave one of them out.")
+    given = {"DID_KEY_FILE": settings.did_key_file, "TOKEN_FILE": settings.token_file, "TOKEN": settings.token}
+    variable = next((name for name, value in given.items() if value), "")
+    if who and variable:
+        raise SettingsError(f"DEED_{variable} says who you are, so --as {who} cannot: leave one of them out.")
     return connect(settings, who=who)
 
 

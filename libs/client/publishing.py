@@ -8,9 +8,6 @@ from typing import Any
 from aiokafka import errors
 
 from libs.client.errors import DeedbookError, InvalidRequest, Misconfigured, PermissionDenied, Unavailable
-from libs.contracts.errors import CodecError
-from libs.contracts.events import Intent
-from libs.ledger.codec import encode_message
 from libs.ledger.partition import lane_of
 from libs.runtime import kafka
 from libs.runtime.settings import KafkaSettings, SettingsError, StartRefused
@@ -41,14 +38,10 @@ class IntentLog:
         self._lanes = 0
         self._opening = asyncio.Lock()
 
-    async def publish(self, key: bytes, intent: Intent, token: str) -> tuple[int, int]:
-        """(partition, offset) of the intent with this id, once it is durable. Raises a DeedbookError."""
+    async def publish(self, key: bytes, value: bytes, token: str) -> tuple[int, int]:
+        """(partition, offset) of the intent with this id and value, once it is durable. Raises a DeedbookError."""
         client: Any = None
         headers = [("authorization", f"Bearer {token}".encode())]
-        try:
-            value = encode_message(intent)
-        except CodecError as error:
-            raise InvalidRequest(f"A field has a value that it cannot have: {error}", "FIELD_INVALID") from None
         try:
             async with asyncio.timeout(self._settings.kafka_timeout_ms / 1000):
                 client = await self._producer()

@@ -24,7 +24,7 @@ _MENDED = "The operator looks at the process's log, mends the cause, then `deed 
 _BOOKS = "Let nothing be granted until somebody has found out why: `deed kill global`, then `deed verify`."
 
 SUBMITTING: Final[Mapping[str, str]] = {  # intake, and the front doors
-    "AUTH_INVALID": "Send a valid token in the header 'authorization'.",
+    "AUTH_INVALID": "Send a valid token in the header 'authorization'; a DID makes one for each payload.",
     "PERMISSION_DENIED": "Name an account that your token allows, or none.",
     "WRONG_MAGIC": _FORMAT,
     "UNKNOWN_SCHEMA": _FORMAT,
@@ -52,7 +52,7 @@ SUBMITTING: Final[Mapping[str, str]] = {  # intake, and the front doors
 }
 
 CALLING: Final[Mapping[str, str]] = {  # any gRPC call
-    "UNAUTHENTICATED": "Give a valid token: DEED_TOKEN or DEED_TOKEN_FILE; on a local system `deed up` makes the keys.",
+    "UNAUTHENTICATED": "Give a valid token (DEED_TOKEN, DEED_TOKEN_FILE) or sign (`deed did`); locally, `deed up`.",
     "ACCOUNT_DENIED": "Name an account of your token, or ask for a token that has this one.",
     "ROLE_MISSING": "Ask somebody who has one of the roles that the reason names; local: `deed --as NAME`.",
     "PLATFORM_ROLE_MISSING": "Ask whoever rules what all tenants share (role platform).",

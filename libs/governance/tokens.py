@@ -2,6 +2,9 @@
 
 One algorithm is pinned per issuer, claims and lifetimes are required, and nothing in the token chooses a key beyond its
 `kid` in the issuer's own set. Outsiders hear AUTH_INVALID and nothing more; the precise reason is for operators.
+
+A DID is an issuer that speaks for itself only. Its tokens are each made for one payload (the claims `payload_type` and
+`payload_sha256`), and what it may do stands in an operator's grant, not in the token.
 """
 
 from __future__ import annotations
@@ -32,7 +35,8 @@ _jws = jwt.PyJWS(algorithms=list(ALGORITHMS), options={"enforce_minimum_key_leng
 class Issuer(msgspec.Struct, frozen=True):
     """What is believed of one issuer. `keys`: public keys by `kid`. `tenants`/`roles` None = it may name any; roles
     outside the list are dropped, a tenant outside it is refused. One that speaks for some tenants only makes nobody
-    PLATFORM unless its `roles` say so."""
+    PLATFORM unless its `roles` say so. `granted`: the one who speaks, whatever else the token says, when the issuer
+    is a DID; each token must then be made for its payload."""
 
     issuer: str
     audience: str
@@ -45,6 +49,7 @@ class Issuer(msgspec.Struct, frozen=True):
     roles: tuple[str, ...] | None = None
     kinds: tuple[ActorKind, ...] = (ActorKind.HUMAN, ActorKind.MACHINE)
     tenant_claim: str = "tenant"
+    granted: Principal | None = None
 
 
 class KeySet(msgspec.Struct, frozen=True):
@@ -65,13 +70,25 @@ class AuthRefused(Exception):
 
 
 class UnknownKey(AuthRefused):
-    """It names a key that the issuer's set does not have, as far as we have read it."""
+    """It names a key, or a DID, that is not known as far as we have read: another look may help."""
 
 
-class _Verified(msgspec.Struct, frozen=True):
-    principal: Principal
+class Verified(msgspec.Struct, frozen=True):
+    """A token that is believed from one moment to another (microseconds). `made_for`: the type and the SHA-256 of the
+    only payload with which it counts, if it does not count with any."""
+
+    _principal: Principal
     from_at: int
     until_at: int
+    made_for: tuple[str, str] | None = None
+
+    def speaks_for(self, payload_type: str, payload: bytes) -> Principal:
+        """Who sends this payload: a record's value on the topic `payload_type`, or a request as it came, by the full
+        name of its message. Raises AuthRefused when the token was made for another one."""
+        made_for = self.made_for
+        if made_for is not None and made_for != (payload_type, hashlib.sha256(payload).hexdigest()):
+            raise AuthRefused("the token was made for another payload")
+        return self._principal
 
 
 class TokenVerifier:
@@ -80,11 +97,11 @@ class TokenVerifier:
 
     def __init__(self, entries_max: int = 10_000) -> None:
         self._entries_max = entries_max
-        self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
+        self._verified: OrderedDict[bytes, Verified] = OrderedDict()
         self._version: int | None = None
 
-    def verify(self, token: bytes, keys: KeySet, at: int) -> Principal:
-        """The principal of a token at a moment (microseconds). Raises AuthRefused."""
+    def verify(self, token: bytes, keys: KeySet, at: int) -> Verified:
+        """What a token is worth at a moment (microseconds). Raises AuthRefused."""
         if keys.version != self._version:
             self._verified.clear()
             self._version = keys.version
@@ -92,12 +109,13 @@ class TokenVerifier:
         known = self._verified.get(name)
         if known is not None and known.from_at <= at < known.until_at:
             self._verified.move_to_end(name)
-            return known.principal
-        verified = _verify(token, keys, at)
-        self._verified[name] = verified
-        if len(self._verified) > self._entries_max:
-            self._verified.popitem(last=False)
-        return verified.principal
+            return known
+        verified = verify(token, keys, at)
+        if verified.made_for is None:  # what counts once is not asked for again
+            self._verified[name] = verified
+            if len(self._verified) > self._entries_max:
+                self._verified.popitem(last=False)
+        return verified
 
 
 def bearer(header: bytes | None) -> bytes:
@@ -110,29 +128,8 @@ def bearer(header: bytes | None) -> bytes:
     return token
 
 
-def verify(token: bytes, keys: KeySet, at: int) -> Principal:
-    """The principal of a token at a moment, without a cache. Raises AuthRefused."""
-    return _verify(token, keys, at).principal
-
-
-def read_jwks(document: Mapping[str, Any], algorithm: str) -> dict[str, Any]:
-    """The public keys of a JWK set by `kid`, those of one algorithm only. Raises ValueError if none is usable."""
-    keys: dict[str, Any] = {}
-    for entry in document.get("keys", ()):
-        if entry.get("alg", algorithm) != algorithm or entry.get("use", "sig") != "sig" or "d" in entry:
-            continue
-        try:
-            key = jwt.PyJWK(entry, algorithm).key
-        except jwt.PyJWTError:
-            continue
-        if isinstance(kid := entry.get("kid"), str):
-            keys[kid] = key
-    if not keys:
-        raise ValueError(f"the key set has no usable {algorithm} key")
-    return keys
-
-
-def _verify(token: bytes, keys: KeySet, at: int) -> _Verified:
+def verify(token: bytes, keys: KeySet, at: int) -> Verified:
+    """What a token is worth at a moment, without a cache. Raises AuthRefused."""
     if len(token) > TOKEN_BYTES_MAX:
         raise AuthRefused(f"longer than {TOKEN_BYTES_MAX} bytes")
     header = _header(token)
@@ -152,7 +149,26 @@ def _verify(token: bytes, keys: KeySet, at: int) -> _Verified:
     except _BROKEN as error:
         raise AuthRefused(f"signature: {type(error).__name__}") from error
     from_at, until_at = _validity(claims, issuer, at)
-    return _Verified(_principal(claims, issuer), from_at, until_at)
+    if issuer.granted is not None:
+        return Verified(_subject(claims, issuer, issuer.granted), from_at, until_at, _payload(claims))
+    return Verified(principal_of(claims, issuer), from_at, until_at)
+
+
+def read_jwks(document: Mapping[str, Any], algorithm: str) -> dict[str, Any]:
+    """The public keys of a JWK set by `kid`, those of one algorithm only. Raises ValueError if none is usable."""
+    keys: dict[str, Any] = {}
+    for entry in document.get("keys", ()):
+        if entry.get("alg", algorithm) != algorithm or entry.get("use", "sig") != "sig" or "d" in entry:
+            continue
+        try:
+            key = jwt.PyJWK(entry, algorithm).key
+        except jwt.PyJWTError:
+            continue
+        if isinstance(kid := entry.get("kid"), str):
+            keys[kid] = key
+    if not keys:
+        raise ValueError(f"the key set has no usable {algorithm} key")
+    return keys
 
 
 def _header(token: bytes) -> dict[str, Any]:
@@ -174,7 +190,8 @@ def _issuer(token: bytes, keys: KeySet) -> Issuer:
     name = claims.get("iss")
     issuer = keys.issuers.get(name) if isinstance(name, str) else None
     if issuer is None:
-        raise AuthRefused("issuer is not known")
+        kind = UnknownKey if isinstance(name, str) and name.startswith("did:") else AuthRefused
+        raise kind("issuer is not known")
     return issuer
 
 
@@ -208,7 +225,8 @@ def _second(claims: Mapping[str, Any], name: str) -> int:
     return value
 
 
-def _principal(claims: Mapping[str, Any], issuer: Issuer) -> Principal:
+def principal_of(claims: Mapping[str, Any], issuer: Issuer) -> Principal:
+    """Who the claims say speaks, as far as the issuer may say so. Raises AuthRefused."""
     tenant = _name(claims.get(issuer.tenant_claim), issuer.tenant_claim)
     if "/" in tenant or ":" in tenant:  # both separate names elsewhere
         raise AuthRefused("tenant has a character that is not allowed")
@@ -224,6 +242,20 @@ def _principal(claims: Mapping[str, Any], issuer: Issuer) -> Principal:
         roles = tuple(role for role in roles if role != PLATFORM)
     subject = _name(claims.get("sub"), "sub")
     return Principal(tenant, subject, ActorKind(kind), _names(claims, "accounts"), roles)
+
+
+def _subject(claims: Mapping[str, Any], issuer: Issuer, granted: Principal) -> Principal:
+    """A DID names itself and the tenant that it was granted. Raises AuthRefused."""
+    if (claims.get("sub"), claims.get(issuer.tenant_claim)) != (granted.subject, granted.tenant):
+        raise AuthRefused("sub is not the DID, or the tenant not the one that it was granted")
+    return granted
+
+
+def _payload(claims: Mapping[str, Any]) -> tuple[str, str]:
+    said = claims.get("payload_type"), claims.get("payload_sha256")
+    if not isinstance(said[0], str) or not isinstance(said[1], str):
+        raise AuthRefused("a DID says which payload its token was made for: payload_type and payload_sha256")
+    return said[0], said[1]
 
 
 def _names(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:

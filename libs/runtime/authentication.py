@@ -7,8 +7,7 @@ from collections.abc import Callable
 
 import jwt
 
-from libs.contracts.events import Principal
-from libs.governance.tokens import AuthRefused, KeySet, TokenVerifier, bearer
+from libs.governance.tokens import AuthRefused, KeySet, TokenVerifier, Verified, bearer
 from libs.runtime.clock import wall_micros
 from libs.runtime.keyset import KeySource
 from libs.runtime.logs import logger
@@ -24,8 +23,8 @@ class Authenticator:
         self._now_at = now_at
         self._log = logger(__name__)
 
-    async def __call__(self, header: str) -> Principal:
-        """The principal. Raises Unauthenticated. A key id that we do not know makes us look for new keys once."""
+    async def __call__(self, header: str) -> Verified:
+        """What the token is worth. Raises Unauthenticated. A key id that we do not know makes us look again once."""
         try:
             token = bearer(header.encode() if header else None)
             try:

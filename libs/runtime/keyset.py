@@ -1,6 +1,6 @@
-"""The issuer's public keys: read from a file or a URL, read again now and then and when a token names a key that is
-not known (not more often than the cool-down allows, so that forged key ids cannot make us hammer the issuer). When the
-issuer is away the last good set is believed for a bounded time; after that nobody is."""
+"""The public keys of the issuer and of DIDs: read from a file or a URL, read again now and then and when a token names
+a key that is not known (not more often than the cool-down allows, so that forged key ids cannot make us hammer
+anybody). When the issuer is away the last good set is believed for a bounded time; after that nobody is."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import asyncio
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from http.client import HTTPException
 from pathlib import Path
@@ -17,11 +17,13 @@ from urllib.parse import urlsplit
 
 from libs.governance.tokens import Issuer, KeySet, read_jwks
 from libs.runtime.clock import boottime_ms
+from libs.runtime.dids import Dids, GrantsUnreadable
 from libs.runtime.logs import logger
 from libs.runtime.settings import AuthSettings, SettingsError, StartRefused, is_loopback
 
 BYTES_MAX = 262_144
 FETCH_TIMEOUT_S = 5.0
+LOOK_S = 1.0  # at the file of DIDs, whether it has changed
 PATIENCE_MS = 500  # a lane's submissions wait so long for newer keys, at most once per cool-down
 NO_KEYS = KeySet(0, {})
 
@@ -36,6 +38,13 @@ class KeySource:
     def __init__(self, settings: AuthSettings, now_ms: Callable[[], int] = boottime_ms) -> None:
         self._settings = settings
         self._now_ms = now_ms
+        self._dids = Dids(
+            settings.dids_file,
+            settings.jwt_audience,
+            settings.jwt_lifetime_max_s,
+            settings.jwks_stale_max_s,
+            fetch_json,
+        )
         self._keys = NO_KEYS
         self._good_ms: int | None = None
         self._tried_ms: int | None = None
@@ -43,6 +52,7 @@ class KeySource:
         self._task: asyncio.Task[None] | None = None
         self._look: asyncio.Task[bool] | None = None
         self._look_ms = 0
+        self._failed = ""
         self._log = logger(__name__)
 
     def current(self) -> KeySet:
@@ -61,7 +71,7 @@ class KeySource:
         """Read the set and keep it up to date. Raises StartRefused when it cannot be read at all."""
         check_source(self._settings.jwks)
         if not await self.reload():
-            raise StartRefused(f"The key set at DEED_JWKS ({self._settings.jwks}) cannot be read.")
+            raise StartRefused(self._failed)
         self._task = asyncio.create_task(self._keep(), name="keyset")
 
     async def stop(self) -> None:
@@ -76,7 +86,7 @@ class KeySource:
         async with self._reading:
             if self._tried_ms != before:
                 return True  # somebody else has just read it
-            if before is not None and self._now_ms() - before < self._settings.jwks_cooldown_s * 1000:
+            if self._is_cooling_down():
                 return False
             return await self._reload()
 
@@ -85,10 +95,16 @@ class KeySource:
         coming again in a moment. That is so for a bounded time once per cool-down, whatever the issuer does."""
         now_ms = self._now_ms()
         if self._look is None or self._look.done():
-            if self._tried_ms is not None and now_ms - self._tried_ms < self._settings.jwks_cooldown_s * 1000:
+            if self._is_cooling_down():
                 return False
             self._look, self._look_ms = asyncio.create_task(self.look_again(), name="keyset-look"), now_ms
         return now_ms - self._look_ms < PATIENCE_MS
+
+    def _is_cooling_down(self) -> bool:
+        """The operator's own file may be read at any time."""
+        if self._tried_ms is None or self._dids.have_changed():
+            return False
+        return self._now_ms() - self._tried_ms < self._settings.jwks_cooldown_s * 1000
 
     async def reload(self) -> bool:
         """Read now. A set that cannot be read or is bad leaves the present one in place."""
@@ -99,22 +115,32 @@ class KeySource:
         self._tried_ms = self._now_ms()
         try:
             document = await asyncio.to_thread(read_document, self._settings.jwks)
-            self._keys = key_set(self._settings, document)
+            dids = await self._dids.read(self._tried_ms)
+            self._keys = key_set(self._settings, document, dids)
         except (KeysUnreadable, ValueError) as error:
+            self._failed = f"The key set at DEED_JWKS ({self._settings.jwks}) cannot be read."
             self._log.warning("the key set cannot be read", source=self._settings.jwks, error=str(error))
+            return False
+        except GrantsUnreadable as error:
+            self._failed = f"DEED_DIDS_FILE is wrong: {error}."
+            self._log.warning("the grants of DIDs cannot be read", error=str(error))
             return False
         self._good_ms = self._tried_ms
         return True
 
     async def _keep(self) -> None:
+        tried_ms = self._now_ms()
         while True:
-            await asyncio.sleep(self._settings.jwks_refresh_s)
-            await self.reload()
+            await asyncio.sleep(LOOK_S)
+            if self._now_ms() - tried_ms >= self._settings.jwks_refresh_s * 1000 or self._dids.have_changed():
+                tried_ms = self._now_ms()
+                await self.reload()
 
 
-def key_set(settings: AuthSettings, document: dict[str, Any]) -> KeySet:
-    """The one issuer of the settings with the keys of its document. Raises ValueError when none is usable. The version
-    is made of the content, so that reading the same keys again changes nothing."""
+def key_set(settings: AuthSettings, document: dict[str, Any], dids: Mapping[str, Issuer]) -> KeySet:
+    """The one issuer of the settings with the keys of its document, and DIDs besides. Raises ValueError when no key is
+    usable. The version is made of the document, so that reading the same keys again changes nothing; what DIDs sign is
+    verified each time."""
     issuer = Issuer(
         issuer=settings.jwt_issuer,
         audience=settings.jwt_audience,
@@ -122,8 +148,10 @@ def key_set(settings: AuthSettings, document: dict[str, Any]) -> KeySet:
         keys=read_jwks(document, settings.jwt_algorithm),
         lifetime_max_s=settings.jwt_lifetime_max_s,
     )
+    if issuer.issuer in dids:
+        raise GrantsUnreadable(f"{issuer.issuer} is DEED_JWT_ISSUER too")
     content = json.dumps(document, sort_keys=True).encode()
-    return KeySet(int.from_bytes(sha256(content).digest()[:8]), {issuer.issuer: issuer})
+    return KeySet(int.from_bytes(sha256(content).digest()[:8]), {issuer.issuer: issuer, **dids})
 
 
 def check_source(source: str) -> None:
@@ -138,9 +166,8 @@ def check_source(source: str) -> None:
 def read_document(source: str) -> dict[str, Any]:
     """The JWKS document. Blocking. Raises KeysUnreadable."""
     try:
-        raw = _fetch(source) if "://" in source else _read_file(Path(source))
-        document = json.loads(raw)
-    except (OSError, HTTPException, ValueError) as error:
+        document = fetch_json(source) if "://" in source else json.loads(_read_file(Path(source)))
+    except (OSError, ValueError) as error:
         raise KeysUnreadable(f"{type(error).__name__}: {error}") from error
     if not isinstance(document, dict) or not isinstance(document.get("keys"), list) or not document["keys"]:
         raise KeysUnreadable("it is no key set")
@@ -154,10 +181,14 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def _fetch(url: str) -> bytes:
+def fetch_json(url: str) -> Any:
+    """What is there. Blocking. Raises OSError or ValueError."""
     opener = urllib.request.build_opener(_NoRedirect)
-    with opener.open(url, timeout=FETCH_TIMEOUT_S) as answer:
-        return _bounded(answer.read(BYTES_MAX + 1))
+    try:
+        with opener.open(url, timeout=FETCH_TIMEOUT_S) as answer:
+            return json.loads(_bounded(answer.read(BYTES_MAX + 1)))
+    except (HTTPException, RecursionError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
 def _read_file(path: Path) -> bytes:

@@ -25,6 +25,7 @@ import grpc.aio
 from google.protobuf.message import DecodeError
 
 from libs.contracts.events import FailureCategory, Principal
+from libs.governance.tokens import AuthRefused, Verified
 from libs.runtime.logs import logger, traced
 from libs.runtime.telemetry import Metrics
 
@@ -99,7 +100,7 @@ class Away(Refusal):
 _CALLER: ContextVar[Principal] = ContextVar("caller")
 _TRACE: ContextVar[str] = ContextVar("trace_parent", default="")
 
-Authenticate = Callable[[str], Awaitable[Principal]]  # value of `authorization` -> who it is, or Unauthenticated
+Authenticate = Callable[[str], Awaitable[Verified]]  # what `authorization` says is worth, or Unauthenticated
 
 
 def caller() -> Principal:
@@ -141,7 +142,7 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         is_open = method.startswith(OPEN_PREFIX)
         if handler is None or (is_open and handler.response_streaming):
             return None  # type: ignore[return-value]  # UNIMPLEMENTED
-        wire = (handler.request_deserializer, handler.response_serializer)
+        wire = (_with_bytes(handler.request_deserializer), handler.response_serializer)
         made: Any
         if handler.response_streaming:
             made = grpc.stream_stream_rpc_method_handler(self._stream(method, handler.unary_stream), *wire)
@@ -158,7 +159,7 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             self._open_calls += 1
             try:
                 async with asyncio.timeout(self._call_timeout_s):
-                    request = await _one(requests)
+                    _, request = await _one(requests)
             except (TimeoutError, BadRequest):
                 await context.abort(BadRequest.status, BadRequest.text)
             finally:
@@ -171,9 +172,11 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         async def call(requests: Any, context: Any) -> Any:
             began = time.perf_counter()
             try:
-                with traced(await self._enter(context), method=method):
+                verified, trace = await self._authenticated(context)
+                with traced(trace, method=method):
                     async with asyncio.timeout(self._call_timeout_s):
-                        answer = await inner(await _one(requests), context)
+                        request = await self._enter(verified, trace, requests)
+                        answer = await inner(request, context)
             except BaseException as error:
                 await self._refuse(method, context, error)
                 raise
@@ -186,9 +189,10 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     def _stream(self, method: str, inner: Callable[[Any, Any], AsyncGenerator[Any, None]]) -> Callable[[Any, Any], Any]:
         async def call(requests: Any, context: Any) -> AsyncIterator[Any]:
             try:
-                with traced(await self._enter(context), method=method):
+                verified, trace = await self._authenticated(context)
+                with traced(trace, method=method):
                     async with asyncio.timeout(self._call_timeout_s):
-                        request = await _one(requests)
+                        request = await self._enter(verified, trace, requests)
                     async with aclosing(inner(request, context)) as answers:
                         async for answer in answers:
                             yield answer
@@ -199,22 +203,32 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
 
         return call
 
-    async def _enter(self, context: Any) -> str:
-        """Set the caller for this call's task; give the traceparent."""
+    async def _authenticated(self, context: Any) -> tuple[Verified, str]:
+        """What the call's token is worth, and its traceparent."""
         said: dict[str, Any] = {}
         for name, value in context.invocation_metadata() or ():
             if name in said and name == "authorization":
                 raise Unauthenticated
             said[name] = value
         try:
-            principal = await self._authenticate(str(said.get("authorization", "")))
+            verified = await self._authenticate(str(said.get("authorization", "")))
         except Unauthenticated:
             self._metrics.permission_checks.labels("unauthenticated").inc()
             raise
         trace = str(said.get("traceparent", ""))
-        trace = trace if len(trace) <= TRACE_BYTES_MAX else ""
+        return verified, trace if len(trace) <= TRACE_BYTES_MAX else ""
+
+    async def _enter(self, verified: Verified, trace: str, requests: Any) -> Any:
+        """The request. From here on, this call's task acts for its sender."""
+        raw, request = await _one(requests)
+        try:
+            principal = verified.speaks_for(request.DESCRIPTOR.full_name, raw)
+        except AuthRefused as error:
+            self._metrics.permission_checks.labels("unauthenticated").inc()
+            self._log.info("a caller was not authenticated", reason=error.reason)
+            raise Unauthenticated from None
         enter(principal, trace)
-        return trace
+        return request
 
     async def _refuse(self, method: str, context: Any, error: BaseException) -> None:
         """End the call with the code of a refusal. Comes back only for what must go on as it is."""
@@ -238,7 +252,12 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         self._metrics.calls.labels(method, status.name).inc()
 
 
-async def _one(requests: AsyncIterator[Any]) -> Any:
+def _with_bytes(read: Callable[[bytes], Any]) -> Callable[[bytes], tuple[bytes, Any]]:
+    """Some tokens count for the very bytes of a request only."""
+    return lambda raw: (raw, read(raw))
+
+
+async def _one(requests: AsyncIterator[tuple[bytes, Any]]) -> tuple[bytes, Any]:
     """The one request of a call. Raises BadRequest if there is none, or none that can be read."""
     try:
         async for request in requests:

@@ -134,7 +134,8 @@ class ControlSettings(Settings):
 
 
 class AuthSettings(Settings):
-    """Whose tokens are believed. One algorithm, one issuer, one audience: nothing is taken from the token itself."""
+    """Whose tokens are believed. One algorithm, one issuer, one audience: nothing is taken from the token itself. A DID
+    is believed as far as an operator has granted it something."""
 
     jwks: Text = Field(description="Key set of the issuer: a file or an https URL (http on loopback only).")
     jwt_issuer: Text = Field(description="Value that `iss` must have.")
@@ -144,6 +145,7 @@ class AuthSettings(Settings):
     jwks_refresh_s: int = Field(300, ge=1, le=86_400, description="How often the key set is read again.")
     jwks_cooldown_s: int = Field(30, ge=1, le=3600, description="Shortest time between two reads for unknown keys.")
     jwks_stale_max_s: int = Field(3600, ge=1, le=604_800, description="How long the last good key set is believed.")
+    dids_file: str = Field("", description="What DIDs may do, as TOML: tenant, accounts, roles and kind of each.")
 
 
 class GrpcSettings(Settings):

@@ -18,6 +18,8 @@ from libs.stack.topics import DECIDERS
 
 SHAPES = ("colocated", "separate")
 WORKERS = 2
+SERVERS = "# The tool servers of this machine: [servers.<name>] with argv, cwd, env, env_from.\n"
+DIDS = '# Who may propose by their own signature: ["did:..."] with tenant, accounts, roles, kind; see `deed did`.\n'
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,8 @@ def defaults(folder: Folder) -> Mapping[str, str]:
         "DEED_EFFECT_KEY_SECRET": _secret(folder.keys / "effect-key"),
         "DEED_ARTIFACTS_DIR": str(folder.root / "artifacts"),
         "DEED_JOURNAL": str(folder.root / "journal"),
-        "DEED_SERVERS_FILE": _servers(folder.root / "servers.toml"),
+        "DEED_SERVERS_FILE": _table(folder.root / "servers.toml", SERVERS),
+        "DEED_DIDS_FILE": _table(folder.root / "dids.toml", DIDS),
     }
 
 
@@ -101,7 +104,8 @@ def _secret(file: Path) -> str:
     return file.read_text()
 
 
-def _servers(file: Path) -> str:
+def _table(file: Path, head: str) -> str:
+    """A file for the operator to fill."""
     if not file.exists():
-        file.write_text("# The tool servers of this machine: [servers.<name>] with argv, cwd, env, env_from.\n")
+        file.write_text(head)
     return str(file)

@@ -64,7 +64,8 @@ def _arrived(record: Record, settings: IntakeWorld) -> HomeSubmission:
         raise SubmissionRefused("OVERSIZE", f"larger than {settings.limits.record_bytes_max} bytes")
     header = next((value for name, value in record.headers if name.lower() == "authorization"), None)
     try:
-        principal = settings.verifier.verify(bearer(header), settings.keys, record.timestamp_at)
+        verified = settings.verifier.verify(bearer(header), settings.keys, record.timestamp_at)
+        principal = verified.speaks_for(INTENTS, record.value)
     except AuthRefused as error:
         if isinstance(error, UnknownKey) and settings.look_again():
             raise NotYet("the issuer is asked for newer keys") from error

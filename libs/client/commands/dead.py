@@ -99,7 +99,7 @@ def replay(letter: Letter, json: Json = False) -> None:
 
     async def work() -> tuple[Place, News | None]:
         found = await read_one(log_settings(), letter)
-        token = connection().token() if found.letter.topic == "intents" else ""
+        token = connection().token_for("intents", found.letter.value) if found.letter.topic == "intents" else ""
         if token and not json:
             typer.echo(f"It is proposed in the name of {visible(name_of(token))}, as your token says.")
         return await put_back(log_settings(), found, token)

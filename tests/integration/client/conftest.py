@@ -17,6 +17,7 @@ from libs.testkit.system import System
 from tests.conftest import wait_for
 
 APPROVER = "approver"
+DID = "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp"  # the key of zeros
 GUARDED = "builtin/sleep"  # a person must agree to it
 Connect = Callable[..., Connection]
 
@@ -40,12 +41,14 @@ def caller(system: System) -> Connect:
 
     def connect(subject: str = "agent-1", kind: str = "MACHINE", roles: tuple[str, ...] = ()) -> Connection:
         who = Who(subject, seeding.TENANT, kind, ("account-0",), roles)
-        return Connection(system.grpc("gateway"), system.grpc("status"), lambda: mint(system.folder.keys, who))
+        return Connection(system.grpc("gateway"), system.grpc("status"), lambda *_: mint(system.folder.keys, who))
 
     return connect
 
 
 async def _start(system: System) -> None:
+    system.folder.create()
+    (system.folder.root / "dids.toml").write_text(f'["{DID}"]\ntenant = "acme"\naccounts = ["account-0"]\n')
     await system.start()
     rule = {"tools": [GUARDED], "needed": 1, "roles": [APPROVER], "within_ms": 600_000}
     await system.seed([*seeding.standard(), seeding.policy({**seeding.POLICY, "approvals": [rule]})])

@@ -214,7 +214,7 @@ async def test_what_is_not_there_or_not_allowed_is_said(system: System, caller: 
             await client.wait(waiting, limit_s=1)
         assert late.value.deed and late.value.deed.state is State.AWAITING_APPROVAL
         await client.cancel(waiting.intent_id)
-    async with Client(replace(caller(), token=lambda: "forged")) as stranger:
+    async with Client(replace(caller(), token=lambda *_: "forged")) as stranger:
         with pytest.raises(Unauthenticated):
             await stranger.get(NOBODY)
 
@@ -223,8 +223,8 @@ async def test_a_forged_token_on_kafka_is_answered_by_the_limit_of_time(
     system: System, caller: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     genuine = caller()
-    forged = genuine.token()[:-8] + "AAAAAAAA"
-    async with Client(replace(genuine, token=lambda: forged), system.kafka) as stranger:
+    forged = genuine.token("intents", b"")[:-8] + "AAAAAAAA"
+    async with Client(replace(genuine, token=lambda *_: forged), system.kafka) as stranger:
         submitted = await stranger.submit(journal())
     async with Client(genuine) as client:
         with pytest.raises(TimedOut, match="deed dead list"):

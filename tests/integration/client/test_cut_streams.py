@@ -103,7 +103,7 @@ async def listening(servicer: Cutting) -> AsyncIterator[int]:
 
 
 def connection(port: int, quiet_s: float = 20.0) -> Connection:
-    return Connection(f"127.0.0.1:{port}", f"127.0.0.1:{port}", lambda: "token", timeout_s=CALL_S, quiet_s=quiet_s)
+    return Connection(f"127.0.0.1:{port}", f"127.0.0.1:{port}", lambda *_: "token", timeout_s=CALL_S, quiet_s=quiet_s)
 
 
 async def test_each_version_is_told_once_over_many_streams() -> None:

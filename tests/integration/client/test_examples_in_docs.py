@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.requirement("L1")]
 def _deployment(system: System, caller: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where to call, and as whom, is said by variables."""
     token = tmp_path / "token"
-    token.write_text(caller().token())
+    token.write_text(caller().token("", b""))
     variables = {"GATEWAY": system.grpc("gateway"), "STATUS": system.grpc("status"), "TOKEN_FILE": str(token)}
     for name, value in variables.items():
         monkeypatch.setenv(f"DEED_{name}", value)

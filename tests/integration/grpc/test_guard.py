@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry
 from libs.contracts.events import ActorKind, Principal
 from libs.contracts.proto.deedbook.status.v1 import status_pb2 as pb
 from libs.contracts.proto.deedbook.status.v1 import status_pb2_grpc
+from libs.governance.tokens import Verified
 from libs.runtime import rpc
 from libs.runtime.grpc_server import GrpcServer
 from libs.runtime.settings import GrpcSettings, StartRefused, load
@@ -61,10 +62,10 @@ class Probe(status_pb2_grpc.StatusServiceServicer):
             raise RAISED[request.intent_id]
 
 
-async def authenticate(header: str) -> Principal:
+async def authenticate(header: str) -> Verified:
     if header != "Bearer alice":
         raise rpc.Unauthenticated
-    return ALICE
+    return Verified(ALICE, 0, 1)
 
 
 @pytest.fixture

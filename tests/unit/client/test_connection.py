@@ -10,6 +10,7 @@ import pytest
 
 from libs.client.connection import connect
 from libs.client.settings import ClientSettings
+from libs.contracts.proto.deedbook.status.v1 import status_pb2 as pb
 from libs.runtime import devkeys
 from libs.runtime.settings import SettingsError, load
 from libs.stack import processes
@@ -30,16 +31,16 @@ def test_what_is_set_goes_over_the_local_system(folder: Folder) -> None:
     settings = load(ClientSettings, gateway="127.0.0.1:1", status="127.0.0.1:2", token="a-token-of-mine")
     found = connect(settings)
     assert (found.gateway, found.status) == ("127.0.0.1:1", "127.0.0.1:2")
-    assert found.metadata() == (("authorization", "Bearer a-token-of-mine"),)
+    assert found.metadata(pb.GetRequest()) == (("authorization", "Bearer a-token-of-mine"),)
 
 
 def test_a_token_file_is_read_for_each_call(folder: Folder) -> None:
     file = folder.root / "token"
     found = connect(load(ClientSettings, gateway="127.0.0.1:1", status="127.0.0.1:2", token_file=str(file)))
     file.write_text("first\n")
-    assert found.token() == "first"
+    assert found.token_for("intents", b"") == "first"
     file.write_text("second\n")
-    assert found.token() == "second"
+    assert found.token_for("intents", b"") == "second"
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ def test_at_a_local_system_nothing_needs_to_be_said(folder: Folder) -> None:
     save(folder, Report("ready", os.getpid(), lines=lines))
     found = connect(load(ClientSettings), who="ann")
     assert (found.gateway, found.status) == ("127.0.0.1:11", "127.0.0.1:12")
-    claims = jwt.decode(found.token(), options={"verify_signature": False})
+    claims = jwt.decode(found.token_for("intents", b""), options={"verify_signature": False})
     assert (claims["sub"], claims["tenant"], claims["kind"]) == ("ann", "acme", "HUMAN")
     assert "approver" in claims["roles"]
 
@@ -78,9 +79,9 @@ def test_a_token_that_cannot_be_one_names_its_variable(folder: Folder, token: by
     file.write_bytes(token)
     found = connect(load(ClientSettings, gateway="127.0.0.1:1", status="127.0.0.1:2", token_file=str(file)))
     with pytest.raises(SettingsError, match="DEED_TOKEN_FILE"):
-        found.metadata()
+        found.metadata(pb.GetRequest())
 
 
 def test_a_line_end_behind_a_token_does_no_harm(folder: Folder) -> None:
     found = connect(load(ClientSettings, gateway="127.0.0.1:1", status="127.0.0.1:2", token="mine-and-mine-alone\n"))
-    assert found.metadata() == (("authorization", "Bearer mine-and-mine-alone"),)
+    assert found.metadata(pb.GetRequest()) == (("authorization", "Bearer mine-and-mine-alone"),)

@@ -38,7 +38,7 @@ def test_what_goes_wrong_has_its_exit_code(
 
 
 async def test_a_command_whose_answer_is_lost_is_looked_for_before_it_is_given_again() -> None:
-    nowhere = Connection("127.0.0.1:9", "127.0.0.1:9", lambda: "token", timeout_s=0.2)
+    nowhere = Connection("127.0.0.1:9", "127.0.0.1:9", lambda *_: "token", timeout_s=0.2)
     async with Client(nowhere) as client:
         for command in (client.cancel(ID), client.approve(ID, "00" * 32), client.resolve(ID, True, "seen", "looked")):
             with pytest.raises(Unavailable) as raised:

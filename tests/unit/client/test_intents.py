@@ -9,11 +9,9 @@ from typing import Any
 import pytest
 
 from libs.client.errors import InvalidRequest
-from libs.client.intents import DataSource, Evidence, Intent, to_event, to_wire
-from libs.client.publishing import IntentLog
+from libs.client.intents import DataSource, Evidence, Intent, to_event, to_record, to_wire
 from libs.contracts import events
 from libs.runtime.rpc import BadRequest
-from libs.runtime.settings import KafkaSettings, load
 from services.intake.handler import read_intent
 
 AT = datetime(2026, 11, 21, 12, 0, 0, 123456, tzinfo=UTC)
@@ -82,13 +80,13 @@ def test_what_can_never_work_is_refused_before_it_is_sent(given: dict[str, Any],
 @pytest.mark.parametrize(
     "given", [{"cost_cap_micros": 2**63}, {"cost_cap_micros": -(2**63) - 1}, {"tool": "a/\ud800"}, {"key": 5}]
 )
-async def test_a_value_that_has_no_place_is_refused_whichever_way_it_goes(given: dict[str, Any]) -> None:
+def test_a_value_that_has_no_place_is_refused_whichever_way_it_goes(given: dict[str, Any]) -> None:
     intent = Intent(**({"tool": "a/b"} | given))
     with pytest.raises(InvalidRequest) as raised:
         to_wire(to_event(intent))
     assert raised.value.code == "FIELD_INVALID"
     with pytest.raises(InvalidRequest):
-        await IntentLog(load(KafkaSettings, kafka_bootstrap="127.0.0.1:9")).publish(b"k" * 16, to_event(intent), "t")
+        to_record(to_event(intent))
 
 
 def test_arguments_without_end_are_refused() -> None:

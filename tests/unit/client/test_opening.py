@@ -12,7 +12,7 @@ from libs.client.errors import Misconfigured
 from libs.client.intents import Intent
 from libs.client.sync import SyncClient
 
-NOWHERE = Connection("127.0.0.1:9", "127.0.0.1:9", lambda: "token", timeout_s=0.1)
+NOWHERE = Connection("127.0.0.1:9", "127.0.0.1:9", lambda *_: "token", timeout_s=0.1)
 LIMIT_S = 5.0
 
 

@@ -11,7 +11,7 @@ import pytest
 from aiokafka import errors as kafka
 
 from libs.client.errors import DeedbookError, InvalidRequest, Misconfigured, PermissionDenied, Unavailable
-from libs.client.intents import Intent, to_event
+from libs.client.intents import Intent, to_event, to_record
 from libs.client.publishing import BY_ERROR, IntentLog, from_kafka
 from libs.runtime.settings import KafkaSettings, SettingsError, StartRefused, load
 
@@ -57,7 +57,7 @@ async def test_a_broker_that_never_answers_leaves_nothing_behind() -> None:
 
     async def why(log: IntentLog) -> str:
         try:
-            await log.publish(b"k" * 16, to_event(Intent(tool="a/b")), "token")
+            await log.publish(b"k" * 16, to_record(to_event(Intent(tool="a/b"))), "token")
         except Unavailable as error:
             return error.reason
         return ""

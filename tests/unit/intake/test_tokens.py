@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+from typing import Any
+
+import jwt
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
+from libs.contracts.events import Actor, ActorKind
+from libs.governance.dids import Grant, issuer_of
 from libs.governance.tokens import Issuer, KeySet, TokenVerifier
+from libs.ledger.codec import encode_message
 from libs.ledger.service import NotYet
 from libs.testkit.given import Desk
 from libs.testkit.samples import (
@@ -18,6 +26,8 @@ from libs.testkit.samples import (
 from services.intake.decider import IntakeWorld
 from services.table import TABLE
 from tests.unit.intake.given import ISSUER, bearer, desk, record, rejected
+
+DID = "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp"
 
 
 @pytest.mark.parametrize(
@@ -63,3 +73,21 @@ def test_a_header_without_a_value_is_no_token() -> None:
     at = desk()
     at.arrive("intake", record(intent(), header=b""))
     rejected(at, "AUTH_INVALID")
+
+
+@pytest.mark.requirement("A3")
+def test_what_a_did_has_signed_is_taken_and_nothing_else() -> None:
+    issuer = issuer_of(DID, Grant("acme", ("main",), ("agent",)), "deedbook", 3600)
+    sent, second = encode_message(intent()), NOW // SECOND
+    claims = {"iss": DID, "sub": DID, "tenant": "acme", "aud": "deedbook", "iat": second, "exp": second + 60}
+    claims |= {"payload_type": "intents", "payload_sha256": sha256(sent).hexdigest()}
+    key = ed25519.Ed25519PrivateKey.from_private_bytes(bytes(32))
+    token = jwt.encode(claims, key, "EdDSA", {"kid": next(iter(issuer.keys))})
+    by_name: dict[str, Any] = {}
+    for value in (sent, encode_message(intent(tool="git/other"))):
+        world = {"intake": IntakeWorld(KeySet(2, {DID: issuer}), TokenVerifier())}
+        at = Desk([TABLE["intake"]], standard_control(), world)
+        at.arrive("intake", record(value, header=b"Bearer " + token.encode()))
+        by_name |= dict(zip(at.names(), at.facts, strict=True))
+    assert by_name["IntentAccepted"].envelope.actor == Actor(DID, ActorKind.MACHINE)
+    assert by_name["SubmissionRejected"].body.code == "AUTH_INVALID"

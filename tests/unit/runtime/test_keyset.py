@@ -54,7 +54,7 @@ def rotate(folder: Path) -> None:
 async def test_a_token_of_the_issuer_names_its_bearer(folder: Path) -> None:
     keys = KeySource(settings(folder))
     assert await keys.reload()
-    found = await Authenticator(keys)(header(folder))
+    found = (await Authenticator(keys)(header(folder))).speaks_for("any", b"")
     assert found == Principal("acme", "agent-1", ActorKind.MACHINE, ("a1",), ("reader",))
 
 
@@ -82,7 +82,7 @@ async def test_a_new_key_is_found_without_waiting_for_the_next_reading(folder: P
     await keys.reload()
     rotate(folder)
     clock.ms += 31_000
-    assert (await Authenticator(keys)(header(folder))).subject == "agent-1"
+    assert (await Authenticator(keys)(header(folder))).speaks_for("any", b"").subject == "agent-1"
 
 
 async def test_unknown_keys_do_not_make_us_read_more_often_than_the_cool_down(folder: Path) -> None:
@@ -126,7 +126,7 @@ async def test_the_last_good_set_is_believed_for_a_bounded_time(folder: Path) ->
     (folder / devkeys.JWKS_FILE).write_text("{ half a file")
     clock.ms += 100_000
     assert not await keys.reload()
-    assert (await Authenticator(keys)(token)).tenant == "acme"
+    assert (await Authenticator(keys)(token)).speaks_for("any", b"").tenant == "acme"
     clock.ms += 1
     assert keys.readiness() == "the key set is too old"
     with pytest.raises(Unauthenticated):
