@@ -6,55 +6,55 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from itertools import cycle, islice
+from itertools import chain, cycle, islice, permutations
 from statistics import fmean as _mean
+from statistics import stdev
 
 from benchmarks.report import Section, Target
 from benchmarks.rig import NAMES, Rig, Run, Setup, rig
 from benchmarks.usage import MYSELF
 from libs.testkit.bad_submissions import Bad, Hostile
 
-BAD_PER_S = 100
+RATES = (20, 100)  # bad submissions per second: 500 in 25 s, and five times that
 MADE = 2_000
 PERIOD_S = 0.05
-PAIRS = 6
 WARM_S = 3.0
 SEED = 7
 KEPT = Target(floor=0.9)
 
 
 async def measure(section: Section, shape: str, seconds: float) -> None:
-    """In turns, alone and beside it, on one system: the machine's own speed changes by more than what is looked for."""
+    """In turns, alone and beside it, on one system: the machine's own speed changes by more than what is looked for.
+    Every order once, since what is full grows slower: no rate may always be the later one."""
     setup = Setup(shape)
-    alone: list[Run] = []
-    beside: list[Run] = []
+    runs: dict[int, list[Run]] = {rate: [] for rate in (0, *RATES)}
     async with rig(setup) as one:
         await one.run(seconds, WARM_S)
         made = await asyncio.to_thread(Hostile(one.system.folder.keys, SEED, []).some, MADE)
-        for turn in range(2 * PAIRS):
+        for rate in chain.from_iterable(permutations(runs)):
             await one.caught_up()  # or the next run would pay for this one
-            if turn % 4 in (0, 3):  # what is full grows slower: neither kind may always be the later one
-                alone.append(await one.run(seconds, WARM_S))
-            else:
-                async with _submitter(one, made):
-                    beside.append(await one.run(seconds, WARM_S))
+            async with _submitter(one, made, rate):
+                runs[rate].append(await one.run(seconds, WARM_S))
         proof = await one.finish()
     if proof.failures:
         section.failures += [f"{setup}: {failure}" for failure in proof.failures]
         return
-    _describe(section, NAMES[shape], alone, beside)
+    for rate, several in runs.items():
+        _describe(section, NAMES[shape], rate, several, runs[0])
 
 
-def _describe(section: Section, name: str, alone: Sequence[Run], beside: Sequence[Run]) -> None:
-    rates = {"alone": alone, "beside a hostile submitter": beside}
-    for what, runs in rates.items():
-        each = ", ".join(f"{run.measured.per_s:,.0f}" for run in runs)
-        section.add(f"{name}: {what}", _mean(_rate(run) for run in runs), "deeds/s", note=f"in turns: {each}")
-    left = _mean(map(_rate, beside)) / _mean(map(_rate, alone))
-    section.add(f"{name}: share that is left", left, "", KEPT, f"{BAD_PER_S} bad submissions/s, of 8 families")
-    more = _mean(map(_ms_per_deed, beside)) - _mean(map(_ms_per_deed, alone))
-    per_bad = more * _mean(map(_rate, beside)) / BAD_PER_S
-    section.add(f"{name}: CPU of a bad submission", per_bad, "ms", note="by what a deed costs more beside them")
+def _describe(section: Section, name: str, rate: int, runs: Sequence[Run], alone: Sequence[Run]) -> None:
+    each = ", ".join(f"{_rate(run):,.0f}" for run in runs)
+    what = f"beside {rate} bad submissions/s" if rate else "alone"
+    section.add(f"{name}: {what}", _mean(map(_rate, runs)), "deeds/s", note=f"in turns: {each}")
+    if rate:
+        left = [_rate(with_it) / _rate(without) for with_it, without in zip(runs, alone, strict=True)]
+        error = stdev(left) / len(left) ** 0.5
+        note = f"+- {error:.2f} (standard error of {len(left)} pairs); of 8 families"
+        section.add(f"{name}: share that is left beside {rate}/s", _mean(left), "", KEPT, note)
+        more = _mean(map(_ms_per_deed, runs)) - _mean(map(_ms_per_deed, alone))
+        per_bad = more * _mean(map(_rate, runs)) / rate
+        section.add(f"{name}: CPU of one at {rate}/s", per_bad, "ms", note="by what a deed costs more beside them")
 
 
 def _rate(run: Run) -> float:
@@ -68,10 +68,10 @@ def _ms_per_deed(run: Run) -> float:
 
 
 @asynccontextmanager
-async def _submitter(one: Rig, made: Sequence[Bad]) -> AsyncIterator[None]:
+async def _submitter(one: Rig, made: Sequence[Bad], rate: int) -> AsyncIterator[None]:
     """Bad submissions all the time."""
     stop = asyncio.Event()
-    task = asyncio.create_task(_submit(one, made, stop))
+    task = asyncio.create_task(_submit(one, made, rate, stop))
     try:
         yield
     finally:
@@ -79,13 +79,13 @@ async def _submitter(one: Rig, made: Sequence[Bad]) -> AsyncIterator[None]:
         await task
 
 
-async def _submit(one: Rig, made: Sequence[Bad], stop: asyncio.Event) -> None:
+async def _submit(one: Rig, made: Sequence[Bad], rate: int, stop: asyncio.Event) -> None:
     """At a fixed rate, spread over all lanes. They were made beforehand: to sign costs more than to refuse."""
     source = cycle(made)
     producer, began, before = await one.system.producer(), time.monotonic(), one.bad
     try:
         while not stop.is_set():
-            due = int((time.monotonic() - began) * BAD_PER_S) - (one.bad - before)
+            due = int((time.monotonic() - began) * rate) - (one.bad - before)
             for bad in islice(source, max(due, 0)):
                 headers = [] if bad.token is None else [("authorization", b"Bearer " + bad.token)]
                 lane = one.bad % one.system.plan.lanes
