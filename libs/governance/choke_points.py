@@ -30,12 +30,14 @@ FINDINGS_MAX = 32  # of one validator: what an intent says must not make an even
 REASON_MAX, TARGET_MAX = 500, 200  # characters
 _SEVERITY: Final = {Verdict.ALLOW: 0, Verdict.WARN: 1, Verdict.BLOCK: 2}
 
-# Which validators run where, in their order (flow.md, decision 8).
+# Which validators run where, in their order (flow.md, decision 8). All of them everywhere: what one of them would not
+# look at again could change between the verdict and the call.
+_ALL: Final = (switches, registry, compliance, freshness, grounding, cost)
 CHOKE_POINTS: Final[Mapping[ChokePoint, tuple[Validator, ...]]] = {
-    ChokePoint.PLAN_APPROVAL: (switches, registry, compliance, freshness, grounding, cost),
-    ChokePoint.STEP_EXECUTION: (switches, registry, compliance, freshness, grounding, cost),
-    ChokePoint.EXPENSIVE_OPERATION: (switches, compliance, freshness, cost),
-    ChokePoint.EXTERNAL_WRITE: (switches, registry, compliance, freshness, cost),
+    ChokePoint.PLAN_APPROVAL: _ALL,
+    ChokePoint.STEP_EXECUTION: _ALL,
+    ChokePoint.EXPENSIVE_OPERATION: _ALL,
+    ChokePoint.EXTERNAL_WRITE: _ALL,
 }
 
 
@@ -65,30 +67,16 @@ def points_at_dispatch(effect: EffectKind, cost_class: CostClass) -> tuple[Choke
     return (*expensive, *writes) or (ChokePoint.STEP_EXECUTION,)
 
 
-def evaluate(
-    points: tuple[ChokePoint, ...],
-    subject: Subject,
-    ground: Ground,
-    attempt: int = 0,
-    recorded: Mapping[bytes, Evaluation] | None = None,
-) -> Evaluation:
-    """The verdict at one or more choke points, for an attempt (0 = before the first). One that is `recorded` under its
-    `verdict_id` is given again as it was, however much later: the same question never gets two answers (B3)."""
+def evaluate(points: tuple[ChokePoint, ...], subject: Subject, ground: Ground) -> Evaluation:
+    """The verdict at one or more choke points. The same question never gets two answers (B3), since who asks writes the
+    answer down and asks once: validation for an intent, execution for an attempt."""
     digest = _input_digest(subject, ground)
     results: list[ValidatorResult] = []
     for point in points:
-        known = recorded.get(verdict_id(point, subject, ground, attempt)) if recorded else None
-        results += known.results if known else _at_point(point, subject, ground, digest)
+        results += _at_point(point, subject, ground, digest)
     return Evaluation(
         max((r.verdict for r in results), key=_SEVERITY.__getitem__, default=Verdict.BLOCK), tuple(results)
     )
-
-
-def verdict_id(point: ChokePoint, subject: Subject, ground: Ground, attempt: int) -> bytes:
-    """Identity of a verdict: tenant, intent, attempt, choke point, snapshot and input (flow.md, decision 7)."""
-    head = f"{len(subject.tenant.encode())}:{subject.tenant}/{attempt}/{point}/".encode()
-    snapshot_hash = ground.snapshot.hash if ground.snapshot else NO_POLICY
-    return hashlib.sha256(head + subject.intent_id + snapshot_hash + _input_digest(subject, ground)).digest()
 
 
 def _input_digest(subject: Subject, ground: Ground) -> bytes:

@@ -28,6 +28,12 @@ def entity_id(kind: str, *parts: str) -> bytes:
     return _uuid5(ENTITY_NAMESPACE, name)
 
 
+def written(key: bytes) -> str:
+    """An id as people write it."""
+    text = key.hex()
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+
+
 def _uuid5(namespace: bytes, name: bytes) -> bytes:
     digest = bytearray(hashlib.sha1(namespace + name, usedforsecurity=False).digest()[:16])
     digest[6] = digest[6] & 0x0F | 0x50

@@ -46,7 +46,7 @@ SUBMITTING: Final[Mapping[str, str]] = {  # intake, and the front doors
     "SECRET_LITERAL": "Put the secret into the vault and send its reference, secret://...",
     "EXPIRED": "Submit again with a later expiry and a new idempotency key.",
     "EXPIRY_TOO_FAR": "Choose an earlier expiry.",
-    "KEY_REUSED": "Use a new idempotency key for other content.",
+    "KEY_REUSED": "See what became of the intent that is named: a new key for the same action would do it twice.",
     "CLOCK_SKEW": "Submit again; if it stays, the operator must look at the clocks.",
     "MISPLACED": "Submit again; if it stays, the operator must look at the number of lanes.",
 }
@@ -122,6 +122,7 @@ EXECUTING: Final[Mapping[str, str]] = {
     "CANCELLED": "Somebody called it off, as the reason says; if it shall happen after all, submit under a new key.",
     "KILLED": _SWITCH,
     "TOOL_CHANGED": "An operator looks at the new definition (`deed tool show TOOL`) and accepts it; then submit anew.",
+    "APPROVAL_CHANGED": "Submit again under a new key: the people whom the policy names now are asked then.",
     "PRICE_CHANGED": "Submit again under a new key: the tool's price has risen since it was validated.",
     "ALREADY_REQUESTED": _LOOK,
     "ALREADY_ENDED": _LOOK,

@@ -108,6 +108,7 @@ def line_of(row: ScopeRow, caps: Caps) -> ScopeLine:
 
 def _denied(scope: str, caps: Caps, rows: Sequence[ScopeRow], amount: int, available: int) -> BudgetDenied:
     pending, posted = sum(row.pending_micros for row in rows), sum(row.posted_micros for row in rows)
-    reason = f"{amount} micros wanted, {available} of {caps.hard_micros} left: {posted} spent, {pending} set aside"
+    left = f"{available} of {caps.hard_micros} left: {posted} spent, {pending} set aside"
+    reason = f"{amount} micros wanted of {scope}, {left}"
     seen = tuple(line_of(row, caps) for row in rows if row.version)
     return BudgetDenied(amount, scope, "BUDGET_EXCEEDED", reason, available, seen)

@@ -20,6 +20,7 @@ from libs.contracts.events import (
 )
 from libs.governance.choke_points import evaluate, points_at_dispatch
 from libs.governance.commands import Unreadable, read_command
+from libs.governance.policy import approval_rule
 from libs.governance.subject import Subject, action_digest
 from libs.governance.validators import Ground, ground_for
 from libs.ledger.service import (
@@ -135,8 +136,8 @@ def _dispatch(state: ExecutionState, world: World) -> list[Decision]:
         return []
     attempt = state.attempt + 1
     points = points_at_dispatch(terms.effect, terms.cost_class)
-    evaluation = evaluate(points, subject, ground, attempt)
-    refusal = _differs(state, subject, terms, ground)
+    evaluation = evaluate(points, subject, ground)
+    refusal = _differs(state, subject, terms, ground) or _consent_missing(terms, ground)
     if refusal is None and (blocking := evaluation.blocking):
         refusal = blocking.code, blocking.reason
     if refusal := refusal or _window_over(state, ground, world):
@@ -176,6 +177,20 @@ def _differs(state: ExecutionState, subject: Subject, terms: Terms, ground: Grou
     if digest != terms.action_digest or digest != agreed:
         return "DIGEST_MISMATCH", "the action is another one than was validated and approved"
     return None
+
+
+def _consent_missing(terms: Terms, ground: Ground) -> tuple[str, str] | None:
+    """Does a policy that was published since want people who were not asked? What was agreed to under another one
+    counts as far as it is enough: so many people, each with a role that may agree now."""
+    snapshot, tool = ground.snapshot, ground.tool
+    if snapshot is None or snapshot.policy is None or tool is None or snapshot.hash == terms.policy_hash:
+        return None
+    entry = tool.entry
+    rule = approval_rule(snapshot.policy, tool.id, entry.cost_class, entry.effect)
+    if rule is None or (terms.approvals_needed >= rule.needed and set(terms.approver_roles) <= set(rule.roles)):
+        return None
+    who = f"{rule.needed} of {', '.join(rule.roles)}"
+    return "APPROVAL_CHANGED", f"the policy in force wants the agreement of {who}, who were not asked"
 
 
 def _window_over(state: ExecutionState, ground: Ground, world: World) -> tuple[str, str] | None:

@@ -73,6 +73,8 @@ def _allowed(state: ExecutionState, fact: Fact, body: IntentAllowed) -> Executio
         cost_class=body.cost_class,
         effect=body.effect,
         human_required=body.human_required,
+        approvals_needed=body.approvals_needed,
+        approver_roles=body.approver_roles,
     )
     return msgspec.structs.replace(state, terms=terms if state.open else None, price_micros=body.price_micros)
 

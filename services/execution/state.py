@@ -51,6 +51,8 @@ class Terms(msgspec.Struct, frozen=True):
     cost_class: CostClass
     effect: EffectKind
     human_required: bool
+    approvals_needed: int = 0
+    approver_roles: tuple[str, ...] = ()
 
 
 class Consent(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ import msgspec
 from libs.contracts.events import HomeSubmission, Intent, IntentAccepted, Principal, SubmissionRejected
 from libs.governance.commands import actor_of
 from libs.governance.digests import JsonLimits
+from libs.governance.identity import written
 from libs.governance.tokens import KeySet, TokenVerifier
 from libs.ledger.codec import encode_message
 from libs.ledger.partition import lane_of
@@ -107,7 +108,8 @@ def _submitted(key: bytes, submission: Submission, state: IntakeState, world: Wo
     if state.content_digest == submission.content_digest:
         return []
     if state.content_digest:
-        return _reject(refused(submission, "KEY_REUSED", "the key was used for other content or by someone else"))
+        reason = f"the key stands for the intent {written(key)}, which has other content or is someone else's"
+        return _reject(refused(submission, "KEY_REUSED", reason))
     if intent.expires_at <= max(world.now_at, home.arrived_at):
         return _reject(refused(submission, "EXPIRED", "it expired before it was looked at"))
     if home.arrived_at > world.now_at + world.owned["intake"].limits.skew_max_s * SECOND:

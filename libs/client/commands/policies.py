@@ -62,7 +62,9 @@ def publish(
     tenant: Annotated[str, typer.Option(help="Whose; without: of all that have none of their own.")] = "",
     json: Json = False,
 ) -> None:
-    """Puts a policy in force. Whatever was allowed under another one and is not yet dispatched is looked at again."""
+    """Puts a policy in force. Whatever was allowed under another one and is not yet dispatched is looked at again.
+
+    Of several approval rules that fit a call, the one that needs most people counts alone, the first of those."""
     from libs.client.control import operate
     from libs.contracts.proto.deedbook.control.v1 import control_pb2 as pb
 

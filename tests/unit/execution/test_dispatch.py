@@ -20,6 +20,7 @@ from libs.testkit.samples import (
     control,
     policy,
     said,
+    server,
     standard_control,
     switch,
     tool,
@@ -79,6 +80,63 @@ def test_what_no_longer_holds_is_refused_at_dispatch(change: Any, code: str) -> 
     assert names(at.due("execution", KEY, DueKind.READY)) == ["ExecutionRefused"]
     assert at.last(e.ExecutionRefused).code == code
     assert at.effects() == []
+
+
+@pytest.mark.requirement("B1")
+@pytest.mark.parametrize("effect", e.EffectKind)
+@pytest.mark.parametrize("cost_class", e.CostClass)
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (e.ServerRemoved(**said(server="git")), "SERVER_UNKNOWN"),
+        (server(tenants=("other",)), "SERVER_UNKNOWN"),
+        (tool(roles_allowed=("nobody",)), "ROLE_MISSING"),
+        (policy(tools={"allow": []}), "TOOL_NOT_ALLOWED"),
+        (policy(grounding={"required_for": ["READ", "WRITE"]}), "GROUNDING_MISSING"),
+        (switch(), "KILLED"),
+    ],
+)
+def test_what_is_not_allowed_any_more_does_not_run_whatever_it_costs(
+    change: Any, code: str, effect: e.EffectKind, cost_class: e.CostClass
+) -> None:
+    at = ready(effect=effect, cost_class=cost_class)
+    at.capacity = 1
+    if isinstance(change, e.ToolRegistered):
+        change = tool(roles_allowed=("nobody",), effect=effect, cost_class=cost_class)
+    at.under(control(change, start=standard_control(effect=effect, cost_class=cost_class)))
+    at.due("execution", KEY, DueKind.READY)
+    assert at.facts[-1].body.code == code
+    assert at.effects() == []
+
+
+@pytest.mark.requirement("E1")
+@pytest.mark.parametrize(
+    ("then", "now", "runs"),
+    [
+        (None, HUMAN_RULE, False),
+        (HUMAN_RULE, HUMAN_RULE | {"needed": 2}, False),
+        (HUMAN_RULE, HUMAN_RULE | {"roles": ["board"]}, False),
+        (HUMAN_RULE, HUMAN_RULE | {"roles": ["approver", "board"]}, True),
+        (HUMAN_RULE, HUMAN_RULE | {"tools": ["git/push"], "needed": 2}, True),
+        (HUMAN_RULE, None, True),
+    ],
+)
+def test_people_whom_a_newer_policy_wants_must_have_been_asked(then: Any, now: Any, runs: bool) -> None:
+    at = desk(standard_control(policy(approvals=[then] if then else [])))
+    at.capacity = 0
+    submit(at)
+    at.run()
+    if then:
+        at.command(vote(at, ALICE))
+        at.run()
+    at.capacity = 1
+    at.under(control(policy(approvals=[now] if now else [], fields=[{}]), start=at.world.control))
+    at.due("execution", KEY, DueKind.READY)
+    if runs:
+        assert at.names()[-1] == "ExecutionDispatched"
+    else:
+        assert at.last(e.ExecutionRefused).code == "APPROVAL_CHANGED"
+        assert at.effects() == []
 
 
 @pytest.mark.requirement("E2")
