@@ -96,7 +96,7 @@ def _effects(
 
     def build(view: Callable[[], ControlView]) -> Effects:
         process.metrics.registry.register(_ServerStates(adapters.health))
-        adapters.watch(Changes(give, view, process.metrics).offered)
+        adapters.watch(Changes(give, view, process.metrics))
         return Effects(adapters, view, process.metrics, key_of)
 
     return build

@@ -88,7 +88,7 @@ def shown(entry: reg.ToolEntry) -> dict[str, Any]:
         reg.ToolEntry.DESCRIPTOR,
         MessageToDict(entry, preserving_proto_field_name=True, always_print_fields_with_no_presence=True),
     )
-    found["definition"] = json.loads(entry.definition)
+    found["definition"] = json.loads(entry.definition or "null")
     return found
 
 

@@ -222,7 +222,11 @@ def _tool_accepted(view: ControlView, fact: Fact, body: ToolAccepted) -> dict[st
     tool = view.tools.get(body.tool)
     if tool is None:
         return {}
-    entry = msgspec.structs.replace(tool.entry, definition_hash=body.definition_hash)
+    entry = tool.entry
+    if (
+        entry.definition_hash != body.definition_hash
+    ):  # by its hash alone: what it says is not told, and not the old text
+        entry = msgspec.structs.replace(entry, definition="", definition_hash=body.definition_hash)
     return {"tools": _with(view.tools, body.tool, Tool(body.tool, entry, fact.envelope.seq))}
 
 

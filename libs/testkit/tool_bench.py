@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from services.execution.adapters.definition import ToolDefinition
 from services.execution.adapters.mcp import McpAdapter
 from services.execution.adapters.process import Profile
 from services.execution.adapters.warm import discover
-from services.execution.ports import Guard
+from services.execution.ports import Guard, Nobody
 from services.execution.settings import ToolSettings
 
 POLL_S = 0.005
@@ -34,6 +34,21 @@ class Registered:
     entry: ToolEntry
     transport: Transport = Transport.STDIO
     profile: str = ""
+    seq: int = 0
+
+
+class Told(Nobody):
+    """Remembers what servers offer."""
+
+    def __init__(self) -> None:
+        self.at = 0
+        self.heard: list[tuple[str, Mapping[str, bytes], int]] = []
+
+    def now(self) -> int:
+        return self.at
+
+    def offered(self, profile: str, hashes: Mapping[str, bytes], since: int) -> None:
+        self.heard.append((profile, hashes, since))
 
 
 @dataclass

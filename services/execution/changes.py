@@ -22,9 +22,10 @@ WORKER = Principal(tenant="", subject="deedbook/execution", kind=ActorKind.SYSTE
 Give = Callable[[Any], Awaitable[str]]  # puts a command on `control.commands`; raises a Refusal
 
 
-def changed(view: ControlView, profile: str, hashes: Mapping[str, bytes]) -> list[tuple[Tool, bytes]]:
+def changed(view: ControlView, profile: str, hashes: Mapping[str, bytes], since: int) -> list[tuple[Tool, bytes]]:
     """Tools in use whose server offers another definition, each with the hash of that. A tool that is not offered any
-    more is none of them: there is nothing to accept. With a view that is not fresh nothing is known."""
+    more is none of them: there is nothing to accept. Nor is one that was accepted after the server was started, which
+    is started anew before it is judged. With a view that is not fresh nothing is known."""
     if not view.fresh:
         return []
     servers = {server.name for server in view.servers.values() if server.profile == profile}
@@ -32,7 +33,7 @@ def changed(view: ControlView, profile: str, hashes: Mapping[str, bytes]) -> lis
     for tool in view.tools.values():
         offered = hashes.get(tool.id.partition("/")[2])
         known = offered is None or offered == tool.entry.definition_hash
-        if tool.entry.server in servers and not tool.quarantined and not known:
+        if tool.entry.server in servers and not tool.quarantined and not known and tool.seq <= since:
             found.append((tool, offered or b""))
     return found
 
@@ -58,9 +59,13 @@ class Changes:
         self._reported: dict[str, tuple[int, bytes]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def offered(self, profile: str, hashes: Mapping[str, bytes]) -> None:
-        """What a server offers now (ports.Offered)."""
-        for tool, found in changed(self._view(), profile, hashes):
+    def now(self) -> int:
+        """How far the view is (ports.Watcher)."""
+        return self._view().seq
+
+    def offered(self, profile: str, hashes: Mapping[str, bytes], since: int) -> None:
+        """What a server offers now (ports.Watcher)."""
+        for tool, found in changed(self._view(), profile, hashes, since):
             if self._reported.get(tool.id) == (tool.seq, found):
                 continue
             self._reported[tool.id] = (tool.seq, found)

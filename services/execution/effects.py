@@ -33,6 +33,7 @@ class Registered:
     entry: ToolEntry
     transport: Transport
     profile: str
+    seq: int = 0
 
 
 class Effects:
@@ -112,7 +113,7 @@ class Effects:
         if 0 < effect.control_seq < tool.seq:
             reason = f"{effect.tool} was registered anew after the dispatch: it is another one than was approved"
             raise NotReady("TOOL_CHANGED", reason, POLICY)
-        return Registered(effect.tool, tool.entry, server.transport, server.profile)
+        return Registered(effect.tool, tool.entry, server.transport, server.profile, tool.seq)
 
 
 def question(template: str, arguments: str, key: str) -> str:

@@ -17,7 +17,29 @@ from libs.contracts.events import FailureCategory, ToolAnswer, ToolEntry, Transp
 from libs.ledger.service import Effect
 
 Guard = Callable[[], bool]
-Offered = Callable[[str, Mapping[str, bytes]], None]  # profile; SHA-256 of each definition by the tool's name
+
+
+class Watcher(Protocol):
+    """Who holds what servers offer against what was accepted."""
+
+    def now(self) -> int:
+        """The place on the control ledger up to which this process knows what was accepted."""
+        ...
+
+    def offered(self, profile: str, hashes: Mapping[str, bytes], since: int) -> None:
+        """What a server offers: SHA-256 of each definition by the tool's name. `since`: `now` when it was started, for
+        one that can be started anew; what was accepted later it may not know yet."""
+        ...
+
+
+class Nobody:
+    """Watches nothing."""
+
+    def now(self) -> int:
+        return 0
+
+    def offered(self, profile: str, hashes: Mapping[str, bytes], since: int) -> None:
+        pass
 
 
 class Health(StrEnum):
@@ -39,6 +61,11 @@ class RegisteredTool(Protocol):
 
     @property
     def entry(self) -> ToolEntry: ...
+
+    @property
+    def seq(self) -> int:
+        """Place on the control ledger where it was registered or accepted."""
+        ...
 
     @property
     def transport(self) -> Transport: ...
@@ -80,7 +107,7 @@ class ToolAdapter(Protocol):
         """By profile, how its server is whenever that is asked."""
         ...
 
-    def watch(self, offered: Offered) -> None:
+    def watch(self, watcher: Watcher) -> None:
         """From now on say what a server offers, each time that it was asked or that it is not as accepted."""
         ...
 

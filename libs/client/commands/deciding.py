@@ -10,6 +10,7 @@ import typer
 
 from libs.client.ending import Exit, Failed, told
 from libs.client.options import DECIDE, IntentId, Json, Reason, ask, examples, put_json
+from libs.governance.remedies import remedy
 
 if TYPE_CHECKING:
     from libs.client.answering import Answer
@@ -50,9 +51,18 @@ def withdraw(intent: IntentId, reason: Reason = "", json: Json = False) -> None:
     from libs.client.answering import answer_to
 
     async def question(client: Client) -> Answer:
+        _may_be_withdrawn(await client.get(intent))
         return await answer_to(client, intent, await client.withdraw(intent, reason))
 
     say(ask(question), "The approval is withdrawn.", json)
+
+
+def _may_be_withdrawn(deed: Deed) -> None:
+    """Approval knows neither who was never asked, nor what was decided elsewhere. Raises Failed."""
+    if deed.ended:
+        raise Failed("ALREADY_ENDED", f"it is {deed.state.value}", remedy("ALREADY_ENDED"))
+    if deed.approval is None:
+        raise Failed("NOT_GRANTED", "nobody was asked to agree to it", remedy("NOT_GRANTED"))
 
 
 def say(answer: Answer, words: str, json: bool) -> None:

@@ -17,7 +17,7 @@ from libs.contracts.events import AnswerStatus, FailureCategory, ObjectRef, Tool
 from libs.ledger.service import Effect
 from libs.runtime.clock import wall_micros
 from services.execution.adapters.definition import ToolDefinition, definition_of
-from services.execution.ports import Guard, Health, NotReady, Offered, RegisteredTool
+from services.execution.ports import Guard, Health, Nobody, NotReady, RegisteredTool, Watcher
 from services.execution.settings import ToolSettings
 
 JOURNAL = definition_of(
@@ -54,20 +54,21 @@ class BuiltinAdapter:
         self._file = Path(settings.journal)
         self._fsync = settings.journal_fsync
         self._descriptor = -1
-        self._offered: Offered = lambda profile, hashes: None
+        self._watcher: Watcher = Nobody()
 
     def health(self) -> Mapping[str, Callable[[], Health]]:
         return {}
 
-    def watch(self, offered: Offered) -> None:
-        self._offered = offered
+    def watch(self, watcher: Watcher) -> None:
+        self._watcher = watcher
 
     async def ready(self, effect: Effect, tool: RegisteredTool) -> None:
         name = tool.id.partition("/")[2]
         if name not in TOOLS:
             raise NotReady("TOOL_MISSING", f"there is no built-in tool {name!r}", FailureCategory.PERMANENT)
         if TOOLS[name].hash != tool.entry.definition_hash:
-            self._offered(tool.profile, {name: definition.hash for name, definition in TOOLS.items()})
+            hashes = {name: definition.hash for name, definition in TOOLS.items()}
+            self._watcher.offered(tool.profile, hashes, self._watcher.now())
             raise NotReady("TOOL_CHANGED", f"{tool.id} is not as it was accepted", FailureCategory.POLICY)
         try:
             _pause_ms(effect, name)

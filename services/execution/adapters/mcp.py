@@ -23,6 +23,7 @@ from libs.governance.paths import select
 from libs.ledger.service import Effect
 from libs.runtime.clock import wall_micros
 from libs.runtime.logs import logger
+from services.execution.adapters.arguments import check
 from services.execution.adapters.artifacts import ArtifactStore
 from services.execution.adapters.connection import Connection
 from services.execution.adapters.definition import ToolDefinition
@@ -34,7 +35,7 @@ from services.execution.adapters.profiles import AnyProfile
 from services.execution.adapters.response import Judged, invalid, judge, lost, refused, shown
 from services.execution.adapters.transport import CURRENT_CALL, CallSlot, NotSent
 from services.execution.adapters.warm import WarmServer, unknown_profile
-from services.execution.ports import Guard, Health, NotReady, Offered, RegisteredTool
+from services.execution.ports import Guard, Health, Nobody, NotReady, RegisteredTool, Watcher
 from services.execution.settings import ToolSettings
 
 log = logger(__name__)
@@ -53,7 +54,7 @@ class McpAdapter:
     """Keeps one warm server per profile, of those that fit the transport. The profiles may change at any time."""
 
     def __init__(self, profiles: Mapping[str, AnyProfile], settings: ToolSettings) -> None:
-        self._offered: Offered = lambda profile, hashes: None
+        self._watcher: Watcher = Nobody()
         self._profiles, self._settings = profiles, settings
         self._servers: dict[str, WarmServer] = {}
         self._leaving: dict[asyncio.Task[None], WarmServer] = {}
@@ -62,8 +63,8 @@ class McpAdapter:
         self._artifacts = ArtifactStore(settings.artifacts_dir)
         self._patterns = Patterns()
 
-    def watch(self, offered: Offered) -> None:
-        self._offered = offered
+    def watch(self, watcher: Watcher) -> None:
+        self._watcher = watcher
 
     def health(self) -> Mapping[str, Callable[[], Health]]:
         """By profile, how its server is now."""
@@ -79,20 +80,26 @@ class McpAdapter:
         name = tool.profile
         profile, known = self._profiles.get(name), self._servers.get(name)
         if known is not None and known.profile != profile:
-            del self._servers[name]
-            task = asyncio.create_task(known.retire())
-            self._leaving[task] = known
-            task.add_done_callback(self._leaving.pop)
+            self._retire(name)
             known = None
         if profile is None or isinstance(profile, Profile) is not (tool.transport is Transport.STDIO):
             raise unknown_profile(name)
         if known is None:
             limits = self._settings.answer_bytes_max, self._settings.connect_timeout_ms
-            known = self._servers[name] = WarmServer(profile, *limits, partial(self._listed, name))
+            known = WarmServer(profile, *limits, partial(self._listed, name), self._watcher.now)
+            self._servers[name] = known
         return known
 
-    def _listed(self, profile: str, found: Mapping[str, ToolDefinition]) -> None:
-        self._offered(profile, {name: definition.hash for name, definition in found.items()})
+    def _retire(self, name: str) -> None:
+        """What is under way in it goes on to its end; whoever comes next has it started anew."""
+        server = self._servers.pop(name)
+        task = asyncio.create_task(server.retire())
+        self._leaving[task] = server
+        task.add_done_callback(self._leaving.pop)
+
+    def _listed(self, profile: str, server: WarmServer, found: Mapping[str, ToolDefinition]) -> None:
+        since = server.since if isinstance(server.profile, Profile) else self._watcher.now()
+        self._watcher.offered(profile, {name: definition.hash for name, definition in found.items()}, since)
 
     async def ready(self, effect: Effect, tool: RegisteredTool) -> None:
         placed = self._request(effect, tool)
@@ -101,13 +108,30 @@ class McpAdapter:
         if placed.headers.keys() & set(map(str.lower, of_operator)):
             reason = "the operator's file gives the header that the registry names for the idempotency key"
             raise NotReady("KEY_NOT_PLACEABLE", reason, FailureCategory.PERMANENT)
-        connection = await server.connected()
-        offered = (await server.definitions(connection, self._max_age_ms)).get(_name(tool))
+        server, offered = await self._definition(tool)
+        differs = offered is None or offered.hash != tool.entry.definition_hash
+        if differs and isinstance(server.profile, Profile) and server.since < tool.seq:
+            # Its process is older than what was accepted: perhaps the program on the disk is what was accepted.
+            if self._servers.get(tool.profile) is server:
+                self._retire(tool.profile)
+            _, offered = await self._definition(tool)
         if offered is None:
             raise NotReady("TOOL_MISSING", f"the server does not offer {tool.id}", FailureCategory.PERMANENT)
         if offered.hash != tool.entry.definition_hash:
             reason = f"the definition of {tool.id} is not the accepted one; an operator must look at it"
             raise NotReady("TOOL_CHANGED", reason, FailureCategory.POLICY)
+        await check(self._patterns, offered, placed.arguments)
+
+    async def _definition(self, tool: RegisteredTool) -> tuple[WarmServer, ToolDefinition | None]:
+        """What its server offers under the tool's name, asked now if it was not asked of late. Raises NotReady."""
+        while True:
+            server = self._server(tool)
+            try:
+                connection = await server.connected()
+                return server, (await server.definitions(connection, self._max_age_ms)).get(_name(tool))
+            except NotReady:
+                if self._servers.get(tool.profile) is server:
+                    raise  # else somebody has just had it started anew
 
     async def call(self, effect: Effect, tool: RegisteredTool, guard: Guard) -> ToolAnswer:
         clock = _Clock()

@@ -1,5 +1,5 @@
-"""Regular expressions of the registry on texts of tools, in a child process of their own: Python's engine can run for
-ever and cannot be interrupted, and a lane that stands still loses its lease."""
+"""Regular expressions and JSON schemas of others, in a child process of their own: both can run for ever and cannot be
+interrupted, and a lane that stands still loses its lease."""
 
 from __future__ import annotations
 
@@ -16,25 +16,43 @@ TIMEOUT_S = 0.5
 START_TIMEOUT_S = 10.0
 _CHILD = """
 import json, re, resource, sys
+from jsonschema.exceptions import best_match
+from jsonschema.validators import Draft202012Validator, validator_for
+from referencing import Registry
 resource.setrlimit(resource.RLIMIT_AS, (1 << 29, 1 << 29))
+
+def search(pattern, text):
+    found = re.search(pattern, text)
+    return None if found is None else found.group(1 if found.re.groups else 0)
+
+def misfit(schema, arguments):
+    schema = json.loads(schema)
+    judge = validator_for(schema, Draft202012Validator)(schema, registry=Registry())  # which fetches nothing
+    error = best_match(judge.iter_errors(json.loads(arguments)))
+    if error is None:
+        return None
+    told = error.message  # names fields only; any other message shows values
+    if error.validator not in ("required", "additionalProperties"):
+        told = f"breaks {error.validator}: {json.dumps(error.validator_value)}"
+    return f"{error.json_path[:100]} {told[:200]}"
+
 print("ready", flush=True)
 for line in sys.stdin:
-    pattern, text = json.loads(line)
+    name, *given = json.loads(line)
     try:
-        found = re.search(pattern, text)
-        group = None if found is None else found.group(1 if found.re.groups else 0)
-    except (re.error, MemoryError, RecursionError):
-        group = False
-    print(json.dumps(group), flush=True)
+        said = {"search": search, "misfit": misfit}[name](*given)
+    except Exception:
+        said = False
+    print(json.dumps(said), flush=True)
 """
 
 
 class NotSearched(Exception):
-    """Whether the pattern is in the text is not known: the message says why."""
+    """Whether the pattern is in the text, or the arguments fit, is not known: the message says why."""
 
 
 class Patterns:
-    """One warm child, one search at a time. A search that takes too long ends the child."""
+    """One warm child, one question at a time. One that takes too long ends the child."""
 
     def __init__(self) -> None:
         self._child: ServerProcess | None = None
@@ -46,7 +64,15 @@ class Patterns:
         Raises NotSearched when the pattern is no pattern, and when the search takes longer than half a second."""
         if len(pattern) > PATTERN_MAX:
             raise NotSearched("the pattern is too long")
-        request = msgspec.json.encode((pattern, text[:TEXT_MAX])) + b"\n"
+        return await self._answer(("search", pattern, text[:TEXT_MAX]))
+
+    async def misfit(self, schema: str, arguments: str) -> str | None:
+        """Where arguments do not fit a JSON schema, in words that name fields and no values; None when they fit. Both
+        are JSON texts. Raises NotSearched when the schema is none that we can judge by."""
+        return await self._answer(("misfit", schema, arguments))
+
+    async def _answer(self, question: tuple[str, str, str]) -> str | None:
+        request = msgspec.json.encode(question) + b"\n"
         async with self._lock:
             try:
                 async with asyncio.timeout(START_TIMEOUT_S):
@@ -55,12 +81,12 @@ class Patterns:
                     found = await self._ask(child, request)
             except (TimeoutError, OSError, msgspec.DecodeError):
                 await self.close()
-                raise NotSearched("the search for the pattern did not end") from None
+                raise NotSearched("the search did not end") from None
             except asyncio.CancelledError:
                 await self.close()  # its answer would be taken for that of the next search
                 raise
         if isinstance(found, bool):
-            raise NotSearched("the pattern is no pattern, or the search took too much memory")
+            raise NotSearched("it is no pattern and no schema, or the search took too much memory")
         return found
 
     async def close(self) -> None:
@@ -72,7 +98,7 @@ class Patterns:
     async def _started(self) -> ServerProcess:
         if self._child is None or not self._child.alive:
             await self.close()
-            child = ServerProcess(Profile(name="patterns", argv=(sys.executable, "-I", "-S", "-c", _CHILD)))
+            child = ServerProcess(Profile(name="patterns", argv=(sys.executable, "-I", "-c", _CHILD)))
             await child.start()
             self._child = child
             await self._line(child)

@@ -11,7 +11,7 @@ from libs.ledger.service import Effect
 from libs.runtime.clock import wall_micros
 from services.execution.adapters.builtin import BuiltinAdapter
 from services.execution.adapters.profiles import ServersFile
-from services.execution.ports import Guard, Health, NotReady, Offered, RegisteredTool, ToolAdapter
+from services.execution.ports import Guard, Health, Nobody, NotReady, RegisteredTool, ToolAdapter, Watcher
 from services.execution.settings import ToolSettings
 
 MCP = "services.execution.adapters.mcp"
@@ -25,7 +25,7 @@ class Adapters:
         self._settings = settings
         self._file = ServersFile(settings.servers_file)
         self._by_transport: dict[Transport, ToolAdapter] = {Transport.BUILTIN: BuiltinAdapter(settings)}
-        self._offered: Offered = lambda profile, hashes: None
+        self._watcher: Watcher = Nobody()
 
     async def ready(self, effect: Effect, tool: RegisteredTool) -> None:
         if tool.transport not in self._by_transport and self._file:
@@ -38,7 +38,7 @@ class Adapters:
         not for a process without servers to call."""
         if self._file and Transport.STDIO not in self._by_transport:
             adapter: ToolAdapter = import_module(MCP).McpAdapter(self._file, self._settings)
-            adapter.watch(self._offered)
+            adapter.watch(self._watcher)
             self._by_transport |= {Transport.STDIO: adapter, Transport.HTTP: adapter}
 
     async def call(self, effect: Effect, tool: RegisteredTool, guard: Guard) -> ToolAnswer:
@@ -58,10 +58,10 @@ class Adapters:
     def health(self) -> Mapping[str, Callable[[], Health]]:
         return {name: state for adapter in self._all() for name, state in adapter.health().items()}
 
-    def watch(self, offered: Offered) -> None:
-        self._offered = offered
+    def watch(self, watcher: Watcher) -> None:
+        self._watcher = watcher
         for adapter in self._all():
-            adapter.watch(offered)
+            adapter.watch(watcher)
 
     async def close(self) -> None:
         await asyncio.gather(*(adapter.close() for adapter in self._all()))

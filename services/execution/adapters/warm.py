@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 
 from libs.contracts.events import FailureCategory
 from libs.runtime.logs import logger
-from services.execution.adapters.connection import Connection, Link, Listed, words
+from services.execution.adapters.connection import Connection, Link, words
 from services.execution.adapters.definition import ToolDefinition
 from services.execution.adapters.exchange import HttpProfile
 from services.execution.adapters.http import HttpTransport
@@ -26,13 +28,21 @@ OFFLINE_AFTER = 3
 
 
 class WarmServer:
-    """The one connection of a profile. `listed` is told what the server offers whenever it was asked."""
+    """The one connection of a profile. `listed` is told what the server offers whenever it was asked. `since`: what
+    `now` said when it was started."""
 
     def __init__(
-        self, profile: AnyProfile, answer_bytes_max: int, connect_timeout_ms: int, listed: Listed = lambda found: None
+        self,
+        profile: AnyProfile,
+        answer_bytes_max: int,
+        connect_timeout_ms: int,
+        listed: Callable[[WarmServer, Mapping[str, ToolDefinition]], None] = lambda server, found: None,
+        now: Callable[[], int] = lambda: 0,
     ) -> None:
         self.connection: Connection | None = None
-        self._listed = listed
+        self.since = 0
+        self._listed = partial(listed, self)
+        self._now = now
         self._look: asyncio.Task[None] | None = None
         self.profile = profile
         self._answer_bytes_max = answer_bytes_max
@@ -110,6 +120,7 @@ class WarmServer:
         await connection.close()
 
     async def _open(self) -> Connection:
+        self.since = self._now()
         try:
             transport = self._transport()
         except (OSError, ValueError) as error:  # a file of certificates that is gone, or holds none

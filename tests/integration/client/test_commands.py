@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from libs.governance.remedies import remedy
 from tests.integration.client.program import LANES, Program, local_program
 
 pytestmark = pytest.mark.integration
@@ -73,7 +74,7 @@ def test_a_document_is_read_from_a_file_or_the_input_and_repeated_is_the_same_in
     assert first["intent_id"] == again["intent_id"]
     other = deed("submit", str(file), "n=3", "--wait")
     assert (other.exit_code, other.err.partition(":")[0]) == (1, "KEY_REUSED"), other
-    assert "Use a new idempotency key for other content." in other.err
+    assert remedy("KEY_REUSED") in other.err
     late = deed("submit", str(file), "--key", "document-2", "--expires", "2099-01-01T00:00:00Z")
     assert (late.exit_code, late.err.partition(":")[0]) == (1, "EXPIRY_TOO_FAR"), late
 
@@ -108,7 +109,7 @@ def test_a_submission_is_told_of_by_its_id_or_its_place(deed: Program) -> None:
     rejected = deed("submission", place)
     assert rejected.lines[0].endswith("  REJECTED"), rejected
     assert rejected.exit_code == 1
-    assert "Use a new idempotency key for other content." in rejected.out
+    assert remedy("KEY_REUSED") in rejected.out
     assert deed("submission", f"intents/{first['partition']}/{first['offset'] + 1000}").exit_code == 3
 
 
@@ -173,8 +174,9 @@ def test_withdrawals_cancellations_and_repairs_count_only_in_their_time(deed: Pr
     assert deed("watch", intent).exit_code == 1
     found = deed("get", intent, "--json").object
     assert (found["state"], found["reason"]) == ("CANCELLED", "the customer called")
-    late = deed("cancel", intent)
-    assert (late.exit_code, late.err.partition(":")[0]) == (1, "ALREADY_ENDED")
+    for word in ("cancel", "withdraw"):
+        late = deed(word, intent)
+        assert (late.exit_code, late.err.partition(":")[0]) == (1, "ALREADY_ENDED")
 
 
 @pytest.mark.requirement("F5")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from libs.contracts.events import AnswerStatus, EffectClass, FailureCategory, SuccessRule
-from libs.testkit.tool_bench import ToolBench, effect, eventually
+from libs.testkit.tool_bench import Told, ToolBench, effect, eventually
 from libs.testkit.tool_double import effects
 from services.execution.adapters.process import Profile
 from services.execution.adapters.warm import discover
@@ -71,12 +71,12 @@ async def test_an_older_server_is_spoken_to_in_its_own_revision(legacy: ToolBenc
 async def test_a_notice_that_tools_have_changed_makes_us_look_again(legacy: ToolBench) -> None:
     """At once, though nobody calls the tool; whoever watches is told what it is now."""
     tool = await legacy.tool("legacy/add", success_rule=SuccessRule.ANSWER)
-    told: list[tuple[str, bytes]] = []
-    legacy.adapter.watch(lambda profile, hashes: told.append((profile, hashes["add"])))
+    told = Told()
+    legacy.adapter.watch(told)
     await legacy.run(tool, effect("legacy/add", a=1, b=2))
     await legacy.run(tool, effect("legacy/add", a=0, b=0))  # from now on it has another description, and says so
-    await eventually(lambda: len({digest for _, digest in told}) == 2)
-    assert told[0] == ("legacy", tool.entry.definition_hash)
+    await eventually(lambda: len({hashes["add"] for _, hashes, _ in told.heard}) == 2)
+    assert told.heard[0] == ("legacy", {"add": tool.entry.definition_hash}, 0)
     answer = await legacy.adapter.call(effect("legacy/add", a=1, b=2), tool, lambda: True)
     assert (answer.status, answer.code) == (AnswerStatus.NOT_SENT, "TOOL_CHANGED")
     with pytest.raises(NotReady, match="TOOL_CHANGED"):

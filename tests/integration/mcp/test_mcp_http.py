@@ -23,7 +23,7 @@ from libs.contracts.events import (
     KeyPlacement,
     SuccessRule,
 )
-from libs.testkit.tool_bench import effect, eventually, tool_settings
+from libs.testkit.tool_bench import Told, effect, eventually, tool_settings
 from services.execution.adapters.mcp import McpAdapter
 from services.execution.adapters.warm import WarmServer
 from services.execution.ports import NotReady
@@ -102,10 +102,10 @@ async def test_what_goes_along_is_the_operators_and_the_keys_place_is_the_regist
 @pytest.mark.requirement("T9")
 async def test_a_notice_in_the_stream_of_an_answer_makes_us_look_again(calling: McpAdapter, bad: Hostile) -> None:
     tool = registered((await offered(profile(bad.port)))["act"], "act")
-    told: list[bytes] = []
-    calling.watch(lambda profile, hashes: told.append(hashes["act"]))
+    told = Told()
+    calling.watch(told)
     assert (await run(calling, tool, effect("there/act", mode="event"))).status is S.SUCCEEDED
-    await eventually(lambda: len(set(told)) == 2)
+    await eventually(lambda: len({hashes["act"] for _, hashes, _ in told.heard}) == 2)
     with pytest.raises(NotReady, match="TOOL_CHANGED"):
         await calling.ready(effect("there/act"), tool)
 

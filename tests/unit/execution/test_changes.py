@@ -39,12 +39,19 @@ def registered(view: ControlView) -> bytes:
 def test_a_tool_in_use_that_its_server_offers_otherwise_has_changed(
     view: ControlView, profile: str, name: str, found: int
 ) -> None:
-    assert len(changed(view, profile, {name: OTHER})) == found
-    assert changed(view, profile, {name: registered(view)}) == []
+    assert len(changed(view, profile, {name: OTHER}, view.seq)) == found
+    assert changed(view, profile, {name: registered(view)}, view.seq) == []
+
+
+def test_what_was_accepted_after_a_server_was_started_is_not_held_against_it() -> None:
+    view = standard_control()
+    before = view.tools["git/commit"].seq - 1
+    assert changed(view, "git", {"commit": OTHER}, before) == []
+    assert len(changed(view, "git", {"commit": OTHER}, before + 1)) == 1
 
 
 def test_all_workers_give_the_same_command_and_control_takes_it() -> None:
-    [(one, offered)] = changed(standard_control(), "git", {"commit": OTHER})
+    [(one, offered)] = changed(standard_control(), "git", {"commit": OTHER}, standard_control().seq)
     first, second = report_of(one, offered, 1), report_of(one, offered, 2)
     assert first.command_id == second.command_id != report_of(one, THIRD, 1).command_id
     assert first.command_id != report_of(msgspec.structs.replace(one, seq=99), offered, 1).command_id
@@ -67,7 +74,7 @@ def test_a_change_is_reported_once_and_again_only_if_it_could_not_be() -> None:
     async def story() -> None:
         changes = Changes(give, standard_control, Metrics())
         for found in (OTHER, OTHER, OTHER, THIRD):
-            changes.offered("git", {"commit": found})
+            changes.offered("git", {"commit": found}, changes.now())
             await asyncio.sleep(0)
             await asyncio.sleep(0)
 

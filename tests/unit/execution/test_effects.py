@@ -16,7 +16,7 @@ from libs.runtime.telemetry import Metrics
 from libs.testkit.flow import desk, submit
 from libs.testkit.samples import answer, control, said, standard_control, tool
 from services.execution.effects import Effects
-from services.execution.ports import Health, Offered, RegisteredTool
+from services.execution.ports import Health, RegisteredTool, Watcher
 
 S, C = e.AnswerStatus, e.FailureCategory
 HEAD = standard_control()
@@ -39,7 +39,7 @@ class Adapter:
     def health(self) -> Mapping[str, Callable[[], Health]]:
         return {}
 
-    def watch(self, offered: Offered) -> None: ...
+    def watch(self, watcher: Watcher) -> None: ...
 
     async def close(self) -> None: ...
 
