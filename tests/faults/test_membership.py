@@ -35,3 +35,21 @@ async def test_two_and_three_workers_join_and_leave_under_load(rig: Rig) -> None
         del rig.system.running["w3"]
         await rig.prove()
     assert rig.witness.in_doubt() == doubt
+
+
+@pytest.mark.requirement("K7")
+@pytest.mark.parametrize("shared_rig", ["colocated", "separate"], indirect=True)
+async def test_every_process_is_replaced_under_load_one_after_the_other(rig: Rig) -> None:
+    """A rolling upgrade: whoever is told to stop gives back what it has, and whoever comes takes it up."""
+    await rig.prove()
+    doubt = rig.witness.in_doubt()
+    async with rig.watched():
+        for name in list(rig.system.running):
+            await rig.load(DEEDS)
+            rig.system.signal(name, signal.SIGTERM)
+            await rig.load(DEEDS)
+            assert await rig.died(name) == 0, rig.system.tail(name)
+            rig.system.respawn(name)
+            await rig.system.ready()
+        await rig.prove()
+    assert rig.witness.in_doubt() == doubt
