@@ -126,7 +126,9 @@ class Story:
         self.screen.scene("The arguments change after the approval: consent is to one action, not to an agent")
         one = await self.ask(self.new("git_create_branch", {"branch_name": "hotfix-1"}))
         self.screen.request(APPROVER.subject, one)
-        self.screen.say("The agent swaps the action for another and presents the consent to the first one:")
+        await self.vote(one, "the hotfix is needed")
+        await self.ends(one.intent_id, State.SUCCEEDED, len(one.timeline))
+        self.screen.say("The agent swaps the arguments for others and presents the consent to the first ones:")
         two = await self.ask(self.new("git_create_branch", {"branch_name": "backdoor"}))
         assert one.approval is not None
         await self.approver.approve(two.intent_id, one.approval.action_digest, "looks good")
@@ -137,8 +139,6 @@ class Story:
         seen = await self.follow(two.intent_id, len(two.timeline), refused)
         await self.vote(two, "nobody asked for a backdoor", approve=False)
         await self.ends(two.intent_id, State.DENIED, len(seen.timeline))
-        await self.vote(one, "the hotfix is needed")
-        await self.ends(one.intent_id, State.SUCCEEDED, len(one.timeline))
 
     async def switched_off(self) -> None:
         self.screen.scene("The kill switch: what has not started does not start, whoever has agreed to it")
