@@ -16,13 +16,12 @@ from libs.client.rendering.page import show_table
 
 if TYPE_CHECKING:
     from libs.client.scopes import Sums
-    from libs.contracts.proto.deedbook.control.v1 import control_pb2 as pb
 
 SET = examples(
     "deed budget set tenant acme --period day --hard-micros 5000000 --reason 'as agreed'",
     "deed budget set account acme/main --period month --hard-micros 900000 --soft-micros 700000 --reason 'pilot'",
 )
-SHOW_HELP = """Shows caps and what is reserved and spent under each, now.
+SHOW_HELP = """Shows caps and what is reserved and spent under each, now; and money that is held where no cap is.
 
 The sums come from the tables of the budget service (of the local system, or of the database that DEED_DATABASE_URL
 names); `deed audit budgets` proves that the ledger says the same."""
@@ -104,7 +103,8 @@ def remove(
 def show(json: Json = False) -> None:
     from libs.client.control import operate
     from libs.client.operating import databases, is_elsewhere
-    from libs.client.scopes import read_rows, sums
+    from libs.client.scopes import MEANINGS, read_rows, standing, sums
+    from libs.runtime.clock import wall_micros
     from libs.runtime.settings import SettingsError
 
     budgets = list(operate(lambda control: control.config()).budgets)
@@ -117,41 +117,20 @@ def show(json: Json = False) -> None:
             found = sums(asyncio.run(read_rows(databases())))
         except (Failed, SettingsError) as error:
             why = str(error)
-    rows = [_row(budget, found) for budget in budgets]
+    rows = standing(budgets, found, wall_micros())
     if json:
         put_json(rows)
     elif rows:
         keys = ("kind", "id", "class", "window", "hard_micros", "soft_micros", "reserved_micros", "spent_micros")
-        cells = [[_cell(row[key]) for key in (*keys, "left_micros")] for row in rows]
-        show_table([key.removesuffix("_micros").upper() for key in (*keys, "left_micros")], cells)
+        cells = [[_cell(row[key]) for key in (*keys, "left_micros", "mark")] for row in rows]
+        show_table([key.removesuffix("_micros").upper() for key in (*keys, "left_micros", "mark")], cells)
         typer.echo("Millionths of the currency.")
-    else:
+        for mark in dict.fromkeys(row["mark"] for row in rows if row["mark"]):
+            typer.echo(f"{mark}: {MEANINGS[mark]}.")
+    if not budgets and not json:
         typer.echo("No cap is set, so nothing is granted: `deed budget set`.")
     if why:
         typer.echo(f"Sums are not shown: {why}", err=True)
-
-
-def _row(budget: pb.Budget, found: Mapping[str, Sums] | None) -> dict[str, Any]:
-    from libs.client.registry import short
-    from libs.client.scopes import Sums
-    from libs.contracts.events import BudgetPeriod
-    from libs.contracts.proto.deedbook.control.v1 import control_pb2 as pb
-    from libs.contracts.proto.deedbook.control.v1 import registry_pb2 as reg
-    from libs.governance.windows import window
-    from libs.runtime.clock import wall_micros
-
-    kind = short(budget.kind, pb.BudgetKind)
-    named = short(budget.cost_class, reg.CostClass)
-    of = "ALL" if named == "UNSPECIFIED" else named
-    now = window(BudgetPeriod[short(budget.period, pb.BudgetPeriod)], wall_micros())
-    row: dict[str, Any] = {"kind": kind, "id": budget.id, "class": of, "window": now}
-    row |= {"scope": f"{kind}:{budget.id}:{of}:{now}", "hard_micros": budget.hard_micros}
-    row["soft_micros"] = budget.soft_micros if budget.HasField("soft_micros") else None
-    if found is None:
-        return row | {"reserved_micros": None, "spent_micros": None, "left_micros": None}
-    sum_ = found.get(row["scope"], Sums())
-    left = max(0, budget.hard_micros - sum_.pending_micros - sum_.posted_micros)
-    return row | {"reserved_micros": sum_.pending_micros, "spent_micros": sum_.posted_micros, "left_micros": left}
 
 
 def _cell(value: Any) -> str:
