@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 STYLES = {"ok": "green", "warn": "yellow", "bad": "bold red"}
 HELP = """Looks at everything that the system stands on, and says how to mend what is wrong.
 
-Java, Kafka with its topics, their settings and rights, the records' schemas, PostgreSQL with its settings and clock, lanes without an owner, halted lanes, parked keys, each process with its lag and the age of its view of the switches. Ends with 1 when something is bad."""  # noqa: E501 - a terminal breaks it
+Java, Kafka with its topics, their settings and rights, the records' schemas, PostgreSQL with its settings and clock, lanes without an owner, halted lanes, parked keys, each process with its lag, the age of its view of the switches and its tool servers. Ends with 1 when something is bad."""  # noqa: E501 - a terminal breaks it
 
 
 def register(app: typer.Typer) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from libs.client.ending import told
 from libs.client.options import OPERATE, Json, Reason, examples, put_json
 from libs.client.rendering.page import show_table
 
@@ -35,16 +37,19 @@ def register(app: typer.Typer) -> None:
 
 
 def list_(json: Json = False) -> None:
-    """Lists the servers that your tenant may use."""
+    """Lists the servers that your tenant may use, and how each is: PENDING (no worker needed it yet), ACTIVE, DEGRADED
+    (it was lost or did not answer) or OFFLINE (it failed again and again), by the worker where it is worst off."""
     from libs.client.control import operate
     from libs.client.registry import short
     from libs.contracts.proto.deedbook.control.v1 import registry_pb2 as reg
 
     servers = operate(lambda control: control.config()).servers
-    found = [
+    states = _states() if servers else {}
+    found: list[dict[str, Any]] = [
         {
             "server": one.server,
             "transport": short(one.transport, reg.Transport),
+            "state": "" if one.transport == reg.TRANSPORT_BUILTIN else states.get(one.profile, ""),
             "profile": one.profile,
             "tenants": list(one.tenants),
         }
@@ -53,13 +58,21 @@ def list_(json: Json = False) -> None:
     if json:
         put_json(found)
     elif found:
-        rows = [
-            (str(one["server"]), str(one["transport"]), str(one["profile"]), ", ".join(one["tenants"]) or "all")
-            for one in found
-        ]
-        show_table(("SERVER", "TRANSPORT", "PROFILE", "TENANTS"), rows)
+        keys = ("server", "transport", "state", "profile")
+        rows = [[*(str(one[key]) or "-" for key in keys), ", ".join(one["tenants"]) or "all"] for one in found]
+        show_table(("SERVER", "TRANSPORT", "STATE", "PROFILE", "TENANTS"), rows)
     else:
         typer.echo("No server is registered: `deed mcp add SERVER`.")
+
+
+def _states() -> dict[str, str]:
+    """How the servers are, by profile; those of which no process says anything are left out."""
+    from libs.client.commands.switches import watched
+    from libs.client.processes import listen
+    from libs.client.tool_servers import worst
+
+    with told():
+        return worst(asyncio.run(listen(watched())))
 
 
 def add(

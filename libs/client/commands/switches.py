@@ -103,7 +103,7 @@ def _flip(kind: Kind, name: str, stopped: bool, reason: str, how: tuple[float, b
 
     async def work(control: Control) -> tuple[Done, list[Confirmed], bool]:
         done = await control.change("FlipSwitch", request)
-        found = await confirmations(_watched(), done.control_seq, done.asked_at, wait_s)
+        found = await confirmations(watched(), done.control_seq, done.asked_at, wait_s)
         return done, found, stopped and await _is_strange(control, kind, name)
 
     done, found, strange = operate(work)
@@ -120,8 +120,9 @@ def _flip(kind: Kind, name: str, stopped: bool, reason: str, how: tuple[float, b
         raise typer.Exit(Exit.AWAY)
 
 
-def _watched() -> list[Process]:
-    """Whose confirmation is waited for. That nobody knows them is said, and never keeps anything from being stopped."""
+def watched() -> list[Process]:
+    """The processes of the system that calls go to. That nobody knows them is said, and never keeps anything from being
+    stopped."""
     from libs.client.operating import OperatorSettings, is_elsewhere
     from libs.client.processes import known
     from libs.runtime.settings import SettingsError, load

@@ -1,4 +1,4 @@
-"""The processes: do they answer, do they know the switches, are they behind?"""
+"""The processes: do they answer, do they know the switches, are they behind, how are their tool servers?"""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ from collections.abc import Sequence
 
 from libs.client.doctor.findings import Finding, bad, ok, warn
 from libs.client.processes import Heard, Process, listen
+from libs.client.tool_servers import states
 
 AREA = "processes"
 AGE_BAD_S = 5.0
 LAG_WARN = 5_000
+UNWELL = {
+    "DEGRADED": "it was lost or did not answer, and is asked again",
+    "OFFLINE": "it has failed again and again; the next call tries it once more",
+}
 
 
 async def look(processes: Sequence[Process]) -> list[Finding]:
@@ -37,6 +42,10 @@ def of(heard: Heard) -> list[Finding]:
         if count:
             said = f"alarm {labels.get('code', '')}, {count:.0f} times since its start"
             found.append(warn(AREA, name, said, "See its log for what happened."))
+    for profile, state in states(heard):
+        if state in UNWELL:
+            mend = f"Read why (`deed logs {name}`), then mend the server or its entry in the servers' file."
+            found.append(warn(AREA, name, f"tool server {profile} is {state}: {UNWELL[state]}", mend))
     if not found:
         lag_text = "" if lag is None else f", {lag:.0f} records behind"
         found.append(ok(AREA, name, f"at control event {seq or 0:.0f}, {(age or 0) * 1000:.0f} ms old{lag_text}"))

@@ -12,8 +12,10 @@ from libs.client.doctor.log import _settings as topic_settings
 from libs.client.doctor.rows import clock, lanes_of
 from libs.client.doctor.work import of
 from libs.client.processes import Heard, Process, Sample
+from libs.client.tool_servers import WORST_FIRST, worst
 from libs.ledger.lanes import Lane, Parked
 from libs.stack.topics import TOPICS
+from services.execution.ports import Health
 
 ONE = Process("w1", "http://127.0.0.1:1")
 LEDGER = next(topic for topic in TOPICS if topic.name == "ledger.intake")
@@ -62,6 +64,29 @@ def test_clocks_that_are_apart_are_said(apart: float, level: str) -> None:
 def test_a_process_is_well_or_it_is_said(values: dict[str, float], level: str) -> None:
     assert [finding.level for finding in of(heard(**values))] == [level]
     assert [finding.level for finding in of(Heard(ONE, error="no answer"))] == ["bad"]
+
+
+def keeping(*servers: tuple[str, str]) -> Heard:
+    """A worker that keeps these tool servers, in these states."""
+    labels = [({"profile": name, "state": one}, float(one == now)) for name, now in servers for one in Health]
+    return Heard(ONE, tuple(("mcp_server_state", label, value) for label, value in labels))
+
+
+def test_a_tool_server_that_is_unwell_is_said_with_what_to_do() -> None:
+    (finding,) = of(keeping(("crm", "ACTIVE"), ("git", "OFFLINE"), ("new", "PENDING")))
+    assert (finding.level, finding.about) == ("warn", "w1")
+    assert finding.said.startswith("tool server git is OFFLINE: ")
+    assert "`deed logs w1`" in finding.mend
+    assert [one.level for one in of(keeping(("git", "DEGRADED")))] == ["warn"]
+    assert [one.level for one in of(keeping(("git", "ACTIVE"), ("crm", "PENDING")))] == ["ok"]
+
+
+def test_of_several_workers_the_one_whose_tool_server_is_worst_off_counts() -> None:
+    first = keeping(("git", "ACTIVE"), ("crm", "PENDING"), ("new", "PENDING"))
+    second = keeping(("git", "OFFLINE"), ("crm", "ACTIVE"))
+    assert worst([first, second]) == worst([second, first]) == {"git": "OFFLINE", "crm": "ACTIVE", "new": "PENDING"}
+    assert worst([Heard(ONE, error="no answer")]) == {}
+    assert set(WORST_FIRST) == set(Health)
 
 
 @pytest.mark.parametrize(
