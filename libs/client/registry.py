@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,20 @@ def read_answers(file: str) -> dict[str, Mapping[str, Any]]:
     if document or not isinstance(tools, dict) or not all(isinstance(table, dict) for table in tools.values()):
         raise _wrong(f"{file} must hold tables [tools.<name>] and nothing else")
     return tools
+
+
+def chosen(
+    server: str, offered: Sequence[Offered], name: str, answers: Mapping[str, Mapping[str, Any]] | None
+) -> list[Offered]:
+    """Which of a server's tools are to be registered: the named one, "" = any, of those that the answers are about,
+    None = any. Raises Failed: UNKNOWN_TOOL when the server offers not all that is named."""
+    named = {*(answers or ()), *filter(None, (name,))}
+    if missing := sorted(named - {one.name for one in offered}):
+        mend = (
+            f"It offers {', '.join(one.name for one in offered) or 'none'}: correct the name, or the file of answers."
+        )
+        raise Failed("UNKNOWN_TOOL", f"{server} does not offer {', '.join(missing)}", mend, Exit.NOT_FOUND)
+    return [one for one in offered if name in ("", one.name) and (answers is None or one.name in answers)]
 
 
 def entry_of(server: str, offered: Offered, answers: Mapping[str, Any]) -> reg.ToolEntry:

@@ -75,7 +75,7 @@ def add(
     json: Json = False,
 ) -> None:
     from libs.client.control import operate
-    from libs.client.registry import read_answers
+    from libs.client.registry import chosen, read_answers
 
     with told():
         said = read_answers(answers) if answers else None
@@ -84,11 +84,10 @@ def add(
             raise Failed("WRONG_USE", "give --from-mcp SERVER, or TOOL with --definition FILE", "", Exit.WRONG_USE)
         if tool and tool.partition("/")[0] != server:
             raise Failed("WRONG_USE", f"{tool} is no tool of {server}", "", Exit.WRONG_USE)
-        offered = _offered(server, definition)
-        if name := tool.partition("/")[2]:
-            offered = [one for one in offered if one.name == name]
-            if not offered:
-                raise Failed("UNKNOWN_TOOL", f"{server} does not offer {name}", "", Exit.NOT_FOUND)
+        name = tool.partition("/")[2]
+        if definition and said is not None:  # nobody asks the server: what else it offers is not known
+            said = {one: table for one, table in said.items() if one == name}
+        offered = chosen(server, _offered(server, definition), name, said)
         requests = _requests(server, offered, said, reason)
     for request in requests:
         done = operate(lambda control, request=request: control.change("RegisterTool", request))  # type: ignore[misc]
@@ -179,13 +178,8 @@ def _requests(
     from libs.client.registry import entry_of
     from libs.contracts.proto.deedbook.control.v1 import control_pb2 as pb
 
-    surplus = (answers or {}).keys() - {one.name for one in offered}
-    if surplus:
-        raise Failed("UNKNOWN_TOOL", f"{server} does not offer {', '.join(sorted(surplus))}", "", Exit.NOT_FOUND)
     found = []
     for one in offered:
-        if answers is not None and one.name not in answers:
-            continue
         if answers is None:
             typer.echo(visible(f"{server}/{one.name}: {one.purpose}"), err=True)
             if len(offered) > 1 and not typer.confirm("Register it?", default=False):

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from libs.client.ending import Failed
-from libs.client.registry import ENTRY, Offered, entry_of, read_answers, short, shown
+from libs.client.ending import Exit, Failed
+from libs.client.registry import ENTRY, Offered, chosen, entry_of, read_answers, short, shown
 from libs.contracts.proto.deedbook.control.v1 import registry_pb2 as reg
 
 DEFINITION = json.dumps(
@@ -51,6 +51,35 @@ def test_what_cannot_be_is_refused_and_names_the_tool(wrong: dict[str, Any]) -> 
     with pytest.raises(Failed, match="git_commit") as caught:
         entry_of("git", COMMIT, answers(**wrong))
     assert caught.value.code == "ANSWERS_INVALID"
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "found"),
+    [
+        ("append", ("append", "other"), ["append"]),  # answers about a tool that is not named now are no fault
+        ("", ("append", "other"), ["append", "other"]),
+        ("", ("other",), ["other"]),
+        ("append", None, ["append"]),
+        ("", None, ["append", "other"]),
+    ],
+)
+def test_the_named_tool_is_registered_else_all_that_have_answers(
+    name: str, given: tuple[str, ...] | None, found: list[str]
+) -> None:
+    offered = [Offered("append", DEFINITION), Offered("other", DEFINITION)]
+    said = None if given is None else dict.fromkeys(given, answers())
+    assert [one.name for one in chosen("notes", offered, name, said)] == found
+
+
+@pytest.mark.parametrize(("name", "given"), [("apend", None), ("", ("append", "apend")), ("append", ("apend",))])
+def test_a_tool_that_its_server_does_not_offer_is_named_with_those_that_it_does(
+    name: str, given: tuple[str, ...] | None
+) -> None:
+    said = None if given is None else dict.fromkeys(given, answers())
+    with pytest.raises(Failed, match="notes does not offer apend") as caught:
+        chosen("notes", [Offered("append", DEFINITION), Offered("other", DEFINITION)], name, said)
+    assert (caught.value.code, caught.value.exit_code) == ("UNKNOWN_TOOL", Exit.NOT_FOUND)
+    assert caught.value.remedy.startswith("It offers append, other: ")
 
 
 @pytest.mark.parametrize("text", ["tools = 1", "[other]\n[tools.x]", "=", "[tools]\nx = 1"])
