@@ -7,13 +7,14 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jwt
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from libs.client.ending import Exit, Failed
+from libs.client.errors import DeedbookError
 from libs.client.operating import partitions
 from libs.contracts.errors import CodecError
 from libs.contracts.events import CommandRejected, DeadLetter, Intent, IntentAccepted, SubmissionRejected
@@ -24,6 +25,9 @@ from libs.runtime.clock import boottime_ms
 from libs.runtime.requests import show_id
 from libs.runtime.settings import KafkaSettings, StartRefused
 from libs.stack.topics import TOPICS
+
+if TYPE_CHECKING:
+    from libs.client.client import Client
 
 DEAD = "dead."
 LEDGER = "ledger."
@@ -64,12 +68,13 @@ class Buried:
 
 @dataclass(frozen=True)
 class News:
-    """What became of a record. `code` "" = it was taken."""
+    """What became of a record. `code` "" = it was taken; `already`: it was so before, and this is its state now."""
 
     event: str
     id: str
     code: str = ""
     reason: str = ""
+    already: str = ""
 
 
 @asynccontextmanager
@@ -138,9 +143,10 @@ async def read_one(settings: KafkaSettings, letter_id: str) -> Buried:
         raise StartRefused(f"Kafka does not give the record {offset} of {place.topic}/{place.partition}.")
 
 
-async def replay(settings: KafkaSettings, buried: Buried, token: str) -> tuple[Place, News | None]:
-    """Put the original bytes back to where they came from, and wait for what becomes of them; None = nothing so far.
-    `token`: for intents, whose own is never kept. Raises Failed: LETTER_CUT, NOT_REPLAYABLE, NOT_PUBLISHED."""
+async def replay(settings: KafkaSettings, buried: Buried, token: str) -> tuple[Place, News | None, str]:
+    """Put the original bytes back to where they came from, and wait for what becomes of them; None = nothing so far;
+    the id of the intent that they are, "" = none. `token`: for intents, whose own is never kept. Raises Failed:
+    LETTER_CUT, NOT_REPLAYABLE, NOT_PUBLISHED."""
     letter = buried.letter
     if letter.topic.startswith(LEDGER):
         mend = "What waits for a parked key goes on by itself after `deed unpark`."
@@ -154,8 +160,17 @@ async def replay(settings: KafkaSettings, buried: Buried, token: str) -> tuple[P
         client.assign(watched)
         for place, offset in (await client.end_offsets(watched)).items():
             client.seek(place, offset)
-        replayed = await _publish(settings, letter, token)
-        return replayed, await _news(client, replayed, _intent_of(letter, token))
+        replayed, intent = await _publish(settings, letter, token), _intent_of(letter, token)
+        return replayed, await _news(client, replayed, intent), show_id(intent) if intent else ""
+
+
+async def known_already(client: Client, intent: str) -> News | None:
+    """Of a replayed intent about which nothing was said: what was accepted before is not decided again, so it may be
+    there. None = it is not, or nobody can be asked."""
+    try:
+        return News("IntentAccepted", intent, already=(await client.get(intent)).state.value)
+    except DeedbookError:
+        return None
 
 
 def news_of(at: tuple[str, int], value: bytes, replayed: Place, intent: bytes = b"") -> News | None:

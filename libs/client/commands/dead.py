@@ -92,7 +92,8 @@ def show(
 
 
 def replay(letter: Letter, json: Json = False) -> None:
-    from libs.client.letters import name_of, read_one
+    from libs.client.client import Client
+    from libs.client.letters import known_already, name_of, read_one
     from libs.client.letters import replay as put_back
     from libs.client.operating import log_settings
     from libs.client.rendering.page import visible
@@ -102,27 +103,34 @@ def replay(letter: Letter, json: Json = False) -> None:
         token = connection().token_for("intents", found.letter.value) if found.letter.topic == "intents" else ""
         if token and not json:
             typer.echo(f"It is proposed in the name of {visible(name_of(token))}, as your token says.")
-        return await put_back(log_settings(), found, token)
+        place, news, intent = await put_back(log_settings(), found, token)
+        if news is None and intent:
+            async with Client(connection()) as client:
+                news = await known_already(client, intent)
+        return place, news
 
     with told():
         place, news = asyncio.run(work())
-        if json:
-            said = None if news is None else {"event": news.event, "key": news.id, "code": news.code}
-            put_json({"topic": place.topic, "partition": place.partition, "offset": place.offset, "became": said})
-        else:
+        if not json:
             typer.echo(f"It is on the log again: {place.topic}/{place.partition}/{place.offset}.")
-        _end(news, json)
+        taken = _taken(news, place)
+    if json:
+        said = {"event": taken.event, "key": taken.id, "code": taken.code, "already": taken.already}
+        put_json({"topic": place.topic, "partition": place.partition, "offset": place.offset, "became": said})
+    elif taken.already:
+        typer.echo(f"It is the intent {taken.id} already, which is {taken.already}; it is not accepted twice.")
+    else:
+        typer.echo(f"It was taken: {taken.event} for {taken.id}.")
 
 
-def _end(news: News | None, json: bool) -> None:
-    """Say what became of it. Raises Failed when it was refused again, or nothing is known."""
+def _taken(news: News | None, place: Place) -> News:
+    """Raises Failed when it was refused again, or nothing is known."""
     if news is None:
-        reason = "nothing was said about it so far; what was accepted once before is not accepted twice"
+        reason = f"nothing was said about {place.topic}/{place.partition}/{place.offset} so far"
         raise Failed("NO_ANSWER", reason, "`deed list` shows what there is; `deed dead list` if it is back.", Exit.AWAY)
     if news.code:
         raise Failed(news.code, news.reason, "It was refused again: mend what the reason names first.")
-    if not json:
-        typer.echo(f"It was taken: {news.event} for {news.id}.")
+    return news
 
 
 def _newest(rows: list[dict[str, Any]], limit: int) -> list[dict[str, Any]]:

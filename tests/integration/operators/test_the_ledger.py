@@ -62,6 +62,9 @@ def test_an_intent_with_a_bad_token_is_shown_with_its_reason_and_accepted_with_a
     env = {"DEED_LOCAL_ACCOUNTS": '["account-0"]'}
     done = deed.json("--as", "agent-7", "dead", "replay", row["id"], **env)
     assert (done["topic"], done["became"]["event"], done["became"]["code"]) == ("intents", "IntentAccepted", "")
+    assert not done["became"]["already"]
+    twice = deed.json("--as", "agent-7", "dead", "replay", row["id"], **env)
+    assert (twice["became"]["key"], twice["became"]["already"]) == (done["became"]["key"], "SUCCEEDED")
     again = deed.run("--as", "agent-8", "dead", "replay", row["id"], **env)
     assert (again.code, again.err.split(":")[0]) == (1, "KEY_REUSED")
 

@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 
-from libs.client.letters import Buried, News, Place, news_of
+from libs.client.errors import NotFound
+from libs.client.letters import Buried, News, Place, known_already, news_of
+from libs.client.results import Deed, State
 from libs.contracts import events as e
 from libs.ledger.codec import decode_message, encode_event
 from libs.ledger.records import VALUE_MAX, dead_letter
 from libs.ledger.service import Record
 from libs.runtime.requests import show_id
 from libs.testkit.samples import envelope
+from tests.unit.client.given import ID, deed
 
 COMMANDS = Place("commands", 2, 17)
 KEY = b"k" * 16
@@ -56,3 +59,18 @@ def test_a_letter_says_whether_it_holds_everything() -> None:
     for size, cut in ((10, False), (VALUE_MAX + 1, True)):
         found = decode_message(letter(1, b"v" * size), "dead.execution")
         assert Buried("execution/0/1", 1, found).cut is cut
+
+
+class Status:
+    """A client at which one intent is known."""
+
+    async def get(self, intent: str) -> Deed:
+        if intent != ID:
+            raise NotFound("no such intent")
+        return deed(state=State.IN_DOUBT)
+
+
+async def test_an_intent_about_which_nothing_is_said_anew_may_be_there_already() -> None:
+    status: Any = Status()
+    assert await known_already(status, ID) == News("IntentAccepted", ID, already="IN_DOUBT")
+    assert await known_already(status, ID[::-1]) is None
