@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer._click.exceptions import UsageError  # typer gives it no public name
+from typer.core import TyperGroup
 
 from libs.client import ending, options
 
@@ -24,10 +27,30 @@ COMMANDS = tuple(
 EXIT_CODES = "\n".join(("Exit codes:", *(f"{code.value}  {meaning}" for code, meaning in ending.MEANINGS.items())))
 
 
+class Program(TyperGroup):
+    """`deed` as a whole: it knows whether what goes wrong is said to a program, wrong use included."""
+
+    def main(self, args: Sequence[str] | None = None, *more: Any, **given: Any) -> Any:
+        words = sys.argv[1:] if args is None else list(args)
+        ending.answer_for_a_program("--json" in words)
+        return super().main(words, *more, **given)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except UsageError as error:
+            if not ending.is_for_a_program():
+                raise
+            words = error.ctx.command_path if error.ctx else "deed"
+            ending.say(ending.Failed("WRONG_USE", error.format_message(), f"`{words} --help` shows how it is used."))
+            raise typer.Exit(ending.Exit.WRONG_USE) from None
+
+
 def build() -> typer.Typer:
     """All commands."""
     app = typer.Typer(
         name="deed",
+        cls=Program,
         help="AI agents propose; Deedbook decides, acts once, and proves it.",
         epilog=EXIT_CODES,
         no_args_is_help=True,
@@ -48,8 +71,8 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("DEED_TRACE"):
             raise
-        typer.echo(f"BUG: {type(error).__name__}: {error}", err=True)
-        typer.echo("Please report it, with what `DEED_TRACE=1 deed ...` shows.", err=True)
+        mend = "Please report it, with what `DEED_TRACE=1 deed ...` shows."
+        ending.say(ending.Failed("BUG", f"{type(error).__name__}: {error}", mend))
         sys.exit(ending.Exit.REFUSED)
 
 

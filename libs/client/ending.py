@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
+import msgspec
 import typer
 
 from libs.client.rendering.page import visible
@@ -51,6 +53,7 @@ _OF_REQUESTS: Final[Mapping[str, Exit]] = {
     "IN_DOUBT": Exit.IN_DOUBT,
     "NOT_ENDED": Exit.WAITING,
 }
+_FOR_A_PROGRAM: ContextVar[bool] = ContextVar("for_a_program", default=False)
 
 
 class Failed(Exception):
@@ -67,36 +70,33 @@ class Failed(Exception):
 @contextmanager
 def told() -> Iterator[None]:
     """What goes wrong in here is said as `CODE: reason` and its remedy, without a stack trace, and ends the program
-    with the exit code that it means."""
-    import grpc
-
-    from libs.client.errors import DeedbookError
-
+    with the exit code that it means. Under --json it is said as an object too."""
     try:
         yield
     except Failed as error:
         _end(error)
-    except DeedbookError as error:
-        _end(of_client(error))
+    except _loaded("libs.client.errors", "DeedbookError") as error:
+        _end(of_client(cast("DeedbookError", error)))
     except StackError as error:
-        typer.echo(str(error), err=True)
+        typer.echo(str(error), err=True)  # a sentence that holds its remedy
+        _put(Failed(error.code, str(error)))
         raise typer.Exit(Exit.REFUSED) from None
     except SettingsError as error:
         _end(Failed("SETTING_WRONG", str(error), exit_code=Exit.WRONG_USE))
     except StartRefused as error:  # Kafka does not answer
         _end(Failed("AWAY", str(error), exit_code=Exit.AWAY))
-    except _of_kafka() as error:
+    except _loaded("aiokafka.errors", "KafkaError") as error:
         _end(_of_log(error))
-    except grpc.aio.AioRpcError as error:
-        _end(of_call(error))
+    except _loaded("grpc.aio", "AioRpcError") as error:
+        _end(of_call(cast("AioRpcError", error)))
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
 
 
-def _of_kafka() -> tuple[type[Exception], ...]:
-    """The errors of Kafka's client if it was loaded, which takes a while; without it nobody raises one."""
-    loaded = sys.modules.get("aiokafka.errors")
-    return (loaded.KafkaError,) if loaded else ()
+def _loaded(module: str, name: str) -> tuple[type[Exception], ...]:
+    """An error of a library if that was loaded, which takes a while; without it nobody raises one."""
+    loaded = sys.modules.get(module)
+    return (getattr(loaded, name),) if loaded else ()
 
 
 def _of_log(error: Exception) -> Failed:
@@ -147,7 +147,29 @@ def of_client(error: DeedbookError) -> Failed:
     return Failed(error.code, error.reason, "" if told in error.reason else told, exit_code)
 
 
-def _end(error: Failed) -> NoReturn:
+def answer_for_a_program(wanted: bool) -> None:
+    """From here on, what goes wrong is also an object on the standard output, as all answers are under --json."""
+    _FOR_A_PROGRAM.set(wanted)
+
+
+def is_for_a_program() -> bool:
+    """Was --json given?"""
+    return _FOR_A_PROGRAM.get()
+
+
+def say(error: Failed) -> None:
+    """For people on the standard error, for a program as one object on one line of the standard output."""
     for text in f"{error.code}: {error.reason}\n{error.remedy}".splitlines():
         typer.echo(visible(text), err=True)
+    _put(error)
+
+
+def _put(error: Failed) -> None:
+    if is_for_a_program():
+        said = {"code": error.code, "reason": error.reason, "remedy": error.remedy}
+        typer.echo(msgspec.json.encode({"error": said}).decode())
+
+
+def _end(error: Failed) -> NoReturn:
+    say(error)
     raise typer.Exit(error.exit_code) from None

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from libs.client.ending import told
 from libs.client.options import examples, put_json
 from libs.client.rendering.page import show_table
 from libs.stack import background, tail
-from libs.stack.errors import StackError
 from libs.stack.folders import Folder, home
 from libs.stack.report import Line, Report, load
 from libs.stack.shapes import SHAPES, WORKERS, Plan
@@ -48,7 +46,7 @@ def up(
     if shape not in SHAPES:
         raise typer.BadParameter(f"{shape} is none of {', '.join(SHAPES)}", param_hint="--shape")
     folder, plan = Folder(home()), Plan(shape, workers, lanes)
-    with _told():
+    with told():
         if foreground:
             asyncio.run(supervise(plan, given_stack(), _Teller(json)))
             return
@@ -64,7 +62,7 @@ def up(
 
 def ps(json: Json = False) -> None:
     """Shows each process: its state, restarts, ports, and whether it is ready."""
-    with _told():
+    with told():
         report = load(Folder(home()))
     if not report.lines and not json:
         typer.echo("Nothing runs." if report.phase != "failed" else f"Nothing runs. The last start: {report.message}")
@@ -78,7 +76,7 @@ def logs(
     lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of the last lines.")] = 50,
 ) -> None:
     """Prints the logs of the processes."""
-    with _told():
+    with told():
         try:
             for line in tail.lines(Folder(home()).logs, name, lines, follow):
                 typer.echo(line)
@@ -88,7 +86,7 @@ def logs(
 
 def down(json: Json = False) -> None:
     """Stops everything in order: fronts, deciders, readers, then Kafka and PostgreSQL. The data stays."""
-    with _told(), Console(stderr=True).status("stopping"):
+    with told(), Console(stderr=True).status("stopping"):
         stopped = background.end(Folder(home()))
     if json:
         put_json({"stopped": stopped})
@@ -135,13 +133,3 @@ def _row(line: Line) -> tuple[str, ...]:
     ports = " ".join(f"{name}={port}" for name, port in line.ports.items())
     ready = "yes" if line.ready else "no"
     return line.name, str(line.pid or "-"), line.state, str(line.restarts), ready, ports, line.why
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """What is wrong is said in its one sentence, without a stack trace."""
-    try:
-        yield
-    except StackError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None

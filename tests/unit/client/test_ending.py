@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import typer
 from aiokafka import errors as kafka
+from typer.testing import CliRunner
 
+from libs.client.cli import build
 from libs.client.client import Client
 from libs.client.connection import Connection
 from libs.client.ending import Exit, of_client, told
@@ -35,6 +39,35 @@ def test_what_goes_wrong_has_its_exit_code(
         raise error
     assert ended.value.exit_code == exit_code
     assert capsys.readouterr().err.startswith(f"{code}: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "reason"),
+    [
+        (("list", "--state", "LOST"), "STATE_UNKNOWN", "LOST is none of"),
+        (("submit", "no/such.json"), "FILE_UNREADABLE", "no/such.json"),
+        (("list", "--limit", "zero"), "WRONG_USE", "Invalid value for '--limit'"),
+        (("up", "--shape", "round"), "WRONG_USE", "round is none of"),
+        (("kil",), "WRONG_USE", "No such command 'kil'"),
+        (("budget", "set", "tenant", "acme"), "WRONG_USE", "Missing option '--hard-micros'"),
+    ],
+)
+def test_what_goes_wrong_is_an_object_for_a_program_too(words: tuple[str, ...], code: str, reason: str) -> None:
+    said = CliRunner().invoke(build(), [*words, "--json"])
+    error = json.loads(said.stdout)["error"]
+    assert (error["code"], said.exit_code, bool(error["remedy"])) == (code, 2, code == "WRONG_USE")
+    assert reason in error["reason"]
+    assert said.stderr.startswith(f"{code}: {error['reason']}\n")
+    for_people = CliRunner().invoke(build(), words)
+    assert (for_people.stdout, for_people.exit_code) == ("", 2)
+    assert for_people.stderr
+
+
+def test_a_sentence_of_the_local_system_is_an_object_for_a_program_too() -> None:
+    env = {"DEED_HOME": "/dev/null/deed"}
+    said = CliRunner().invoke(build(), ["up", "--json"], env=env)
+    error = json.loads(said.stdout)["error"]
+    assert (error["code"], said.exit_code, said.stderr) == ("STACK", 1, f"{error['reason']}\n")
 
 
 async def test_a_command_whose_answer_is_lost_is_looked_for_before_it_is_given_again() -> None:
