@@ -22,17 +22,25 @@ REFERENCES = """How does its answer name what it made or changed?
   TEMPLATE    made of the arguments, such as {repo_path}"""
 
 
+def ask_whether(server: str, offered: Offered) -> bool:
+    """Shall this one be registered? Raises Failed when nobody answers."""
+    try:
+        return typer.confirm("Register it?", default=False)
+    except typer.Abort:
+        raise _nobody(server, offered) from None
+
+
 def ask_about(server: str, offered: Offered) -> dict[str, Any]:
     """The answers, as `registry.entry_of` takes them. Raises Failed when nobody answers."""
     try:
         return _ask_about(server, offered)
     except typer.Abort:
-        raise Failed(
-            "ANSWERS_MISSING",
-            f"nobody answers what must be known about {server}/{offered.name}",
-            "Answer in a terminal, or give a file: --answers FILE.",
-            Exit.WRONG_USE,
-        ) from None
+        raise _nobody(server, offered) from None
+
+
+def _nobody(server: str, offered: Offered) -> Failed:
+    reason = f"nobody answers what must be known about {server}/{offered.name}"
+    return Failed("ANSWERS_MISSING", reason, "Answer in a terminal, or give a file: --answers FILE.", Exit.WRONG_USE)
 
 
 def _ask_about(server: str, offered: Offered) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def _vote(intent: str, vote: tuple[bool, str], how: tuple[bool, str, bool]) -> N
             )
         if not json:
             put(request(deed, asked, datetime.now(UTC)))
-        _confirm("Agree to exactly this?" if agree else "Refuse this?", yes)
+        confirm("Agree to exactly this?" if agree else "Refuse this?", yes)
 
     async def question(client: Client) -> Answer:
         send = client.approve if agree else client.deny
@@ -123,7 +123,7 @@ def _asked(deed: Deed, digest: str) -> Approval:
     return asked
 
 
-def _confirm(question: str, yes: bool) -> None:
+def confirm(question: str, yes: bool) -> None:
     """Ask back on a terminal. Raises Failed when nobody can be asked, or the answer is no."""
     if yes:
         return

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from libs.client.commands.deciding import confirm
 from libs.client.ending import Exit, Failed, told
 from libs.client.options import OPERATE, Json, Reason, examples, put_json
 from libs.client.rendering.page import show_table, visible
@@ -119,12 +120,13 @@ def accept(
         with told():
             now = next((one for one in _offered(server, "") if one.name == name), None)
             if now is None:
-                raise Failed("UNKNOWN_TOOL", f"{server} does not offer {name} any more", "", Exit.NOT_FOUND)
+                mend = f"Mend the server, or take the tool away: `deed tool remove {tool} --reason TEXT`."
+                raise Failed("UNKNOWN_TOOL", f"{server} does not offer {name} any more", mend, Exit.NOT_FOUND)
         before = _found(operate(lambda control: control.tools(server)), tool).entry
         for line in _differences(before.definition, now.definition):
             typer.echo(visible(line), err=True)
-        if not yes:
-            typer.confirm(f"Accept {tool} as it is now?", abort=True, err=True)
+        with told():
+            confirm(f"Accept {tool} as it is now?", yes)
         definition_hash = now.hash
     request = pb.AcceptToolRequest(tool=tool, definition_hash=definition_hash, reason=reason)
     _say(f"{tool} is in use", operate(lambda control: control.change("AcceptTool", request)), json)
@@ -174,7 +176,7 @@ def _requests(
     server: str, offered: list[Offered], answers: dict[str, Any] | None, reason: str
 ) -> list[pb.RegisterToolRequest]:
     """What is to be registered, by the file or by what is answered now. Raises Failed."""
-    from libs.client.questions import ask_about
+    from libs.client.questions import ask_about, ask_whether
     from libs.client.registry import entry_of
     from libs.contracts.proto.deedbook.control.v1 import control_pb2 as pb
 
@@ -182,7 +184,7 @@ def _requests(
     for one in offered:
         if answers is None:
             typer.echo(visible(f"{server}/{one.name}: {one.purpose}"), err=True)
-            if len(offered) > 1 and not typer.confirm("Register it?", default=False):
+            if len(offered) > 1 and not ask_whether(server, one):
                 continue
         said = answers[one.name] if answers is not None else ask_about(server, one)
         entry = entry_of(server, one, said)

@@ -75,13 +75,16 @@ def test_nobody_answering_registers_nothing(deed: Deed, git: str) -> None:
     said = deed.run("tool", "add", "git/git_log", "--from-mcp", git, "--reason", "x")
     assert (said.code, "ANSWERS_MISSING" in said.err) == (2, True)
     assert deed.run("tool", "show", "git/git_log").code == 3
+    assert "ANSWERS_MISSING: " in deed.run("tool", "add", "--from-mcp", git, "--reason", "x").err
 
 
 @pytest.mark.requirement("F1")
 def test_a_quarantine_ends_when_somebody_accepts_what_the_server_offers(deed: Deed, git: str) -> None:
     deed("tool", "quarantine", "git/git_status", "--reason", "looks odd")
     assert deed.json("tool", "show", "git/git_status")["state"] == "QUARANTINED"
-    assert deed.run("tool", "accept", "git/git_status", "--reason", "read it", given="n\n").code == 1
+    unasked = deed.run("tool", "accept", "git/git_status", "--reason", "read it", "--json")
+    assert (unasked.code, json.loads(unasked.out)["error"]["code"]) == (2, "NOT_CONFIRMED")
+    assert deed.json("tool", "show", "git/git_status")["state"] == "QUARANTINED"
     deed("tool", "accept", "git/git_status", "--reason", "read it", "--yes")
     assert deed.json("tool", "show", "git/git_status")["state"] == "ACTIVE"
     said = deed.run("tool", "accept", "git/git_status", "--definition-hash", "ab" * 32, "--reason", "x")
