@@ -4,17 +4,20 @@ known in the timeline without a doubt, refusals too."""
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from libs.client.calling import Pause
 from libs.client.client import Client
 from libs.client.ending import Exit, Failed
-from libs.client.results import Deed, Entry
+from libs.client.errors import Unavailable
+from libs.client.results import Deed, Entry, State
 from libs.governance.remedies import remedy
 from libs.ledger.chain import derived_id
 
 ANSWER_S = 15.0
+OUTCOME_S = 3.0
 REJECTED = "CommandRejected"
 _EXITS = {
     "ROLE_MISSING": Exit.NOT_ALLOWED,
@@ -58,6 +61,18 @@ async def answer_to(client: Client, intent_id: str, command_id: str, limit_s: fl
         reason = f"the command {command_id} is on the log and has no answer after {limit_s:g} s"
         told = f"It will get one; `deed show {intent_id}` says which. `deed doctor` says what is slow."
         raise Failed("NO_ANSWER", reason, told, Exit.AWAY) from None
+
+
+async def out_of_doubt(client: Client, answer: Answer, limit_s: float = OUTCOME_S) -> Answer:
+    """The answer with the deed as it is when its outcome is there: another service records that, a moment after the
+    resolution. As it was when that takes longer."""
+    deed, pause = answer.deed, Pause()
+    with suppress(TimeoutError, Unavailable):
+        async with asyncio.timeout(limit_s):
+            while deed.state is State.IN_DOUBT:
+                await pause.take()
+                deed = await client.get(deed.intent_id)
+    return replace(answer, deed=deed)
 
 
 def _accepted(answer: Answer) -> Answer:

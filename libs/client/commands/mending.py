@@ -51,14 +51,19 @@ def resolve(
     json: Json = False,
 ) -> None:
     """Says how a deed in doubt ended, on evidence. It ends the doubt for good, so look in the outside system first."""
-    from libs.client.answering import answer_to
+    from libs.client.answering import answer_to, out_of_doubt
+    from libs.client.results import State
 
     async def question(client: Client) -> Answer:
         await client.get(intent)
         command_id = await client.resolve(intent, applied, evidence, reason, cost_micros)
-        return await answer_to(client, intent, command_id)
+        return await out_of_doubt(client, await answer_to(client, intent, command_id))
 
-    say(ask(question), "The doubt is over.", json)
+    answer = ask(question)
+    if json or answer.deed.state is not State.IN_DOUBT:
+        say(answer, "The doubt is over.", json)
+    else:
+        typer.echo(f"It is recorded, and ends the doubt; its outcome follows: `deed watch {intent}`.")
 
 
 def unpark(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -17,7 +18,7 @@ from libs.client.errors import (
     SubmissionRejected,
     Unavailable,
 )
-from libs.client.results import Deed, Entry
+from libs.client.results import Deed, Entry, State
 from libs.ledger.chain import derived_id
 from tests.unit.client.given import deed, entry
 
@@ -48,6 +49,15 @@ async def test_only_events_of_this_command_are_its_answer() -> None:
     voted, granted = caused("ApprovalVoted", "ledger.approval", 4), caused("ApprovalGranted", "ledger.approval", 5)
     found = await answer(deed(), deed(timeline=(of_another,)), deed(timeline=(of_another, voted, granted)))
     assert found.events == (voted, granted)
+
+
+async def test_a_resolution_is_shown_with_its_outcome_when_that_follows_at_once() -> None:
+    doubt, done = deed(state=State.IN_DOUBT), deed(state=State.SUCCEEDED)
+    before = answering.Answer(COMMAND, (), doubt)
+    for seen, state in (((doubt, done), State.SUCCEEDED), ((doubt,), State.IN_DOUBT)):
+        status: Any = Status(*seen)
+        found = await answering.out_of_doubt(status, before, 0.2)
+        assert (found.deed.state, found.command_id) == (state, COMMAND)
 
 
 @pytest.mark.parametrize(
