@@ -22,7 +22,7 @@ import grpc
 
 from libs.contracts.events import FailureCategory
 from libs.governance.remedies import remedy as known
-from libs.runtime.rpc import CATEGORY_KEY, CODE_KEY
+from libs.runtime.rpc import CATEGORY_KEY, CODE_KEY, TRACE_KEY
 
 if TYPE_CHECKING:
     from libs.client.results import Deed
@@ -142,6 +142,8 @@ def from_grpc(error: grpc.aio.AioRpcError) -> DeedbookError:
         return TimedOut(reason)
     code, category = _text(said.get(CODE_KEY)), _text(said.get(CATEGORY_KEY))
     reason = reason.removesuffix(known(code)).strip() or reason  # the remedy is an answer of its own
+    if kind is ServerError and (trace := _text(said.get(TRACE_KEY))):
+        reason = f"{reason} (trace id {trace})"  # by which the remedy tells the operator to look
     return kind(reason, code, category=Category(category) if category in Category.__members__ else None)
 
 

@@ -1,5 +1,5 @@
-"""Logs: one JSON object a line on standard error, with the trace id on each line and secrets taken out, for our own
-lines and for those of the libraries (which go through the standard `logging`)."""
+"""Logs: one JSON object a line on standard error, with the trace id on each line that is about a call or an intent, and
+secrets taken out, for our own lines and for those of the libraries (which go through the standard `logging`)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import pairwise
+from secrets import token_hex
 from typing import Any, TextIO
 
 import structlog
@@ -24,21 +26,22 @@ SECRET_PAIRS = frozenset(
 _WORD = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
 _BEARER = re.compile(r"(?i)\bbearer\s+[\w.~+/=-]{8,}|\beyJ[\w-]{4,}\.[\w-]+\.[\w-]*")
 _URL_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^/\s@]+(@)")
+_TRACE_PARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _DEPTH_MAX = 6
 _LONGEST = 8192
 
 Line = MutableMapping[str, Any]
+_AROUND: ContextVar[tuple[str, Mapping[str, Any]]] = ContextVar("around")  # a traceparent, and what else is bound
 
 
 def configure(process: str, level: str = "INFO", stream: TextIO | None = None) -> None:
     """Once per process, before anything logs."""
     first: list[structlog.types.Processor] = [
-        structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.stdlib.PositionalArgumentsFormatter(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _process_name(process),
+        _what_is_around(process),
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
         redact,
@@ -70,17 +73,25 @@ def logger(name: str) -> structlog.stdlib.BoundLogger:
 
 @contextmanager
 def traced(trace_parent: str, **bound: Any) -> Iterator[None]:
-    """Every line inside carries the trace id of this W3C `traceparent`, and what else is given."""
-    with structlog.contextvars.bound_contextvars(trace_id=trace_id(trace_parent), **bound):
+    """Every line inside carries the trace id of this W3C `traceparent`, if it is one, and what else is given. It is
+    looked at only when a line is written."""
+    before = _AROUND.get(None)
+    _AROUND.set((trace_parent, {**before[1], **bound} if before else bound))
+    try:
         yield
+    finally:  # no token: a stream that is given up is closed by another task
+        _AROUND.set(before or ("", {}))
 
 
 def trace_id(trace_parent: str) -> str:
-    """The 32 hex digits of the trace, or '' when the text is no traceparent."""
-    parts = trace_parent.split("-")
-    if len(parts) != 4 or len(parts[1]) != 32 or not set(parts[1]) <= set("0123456789abcdef"):
-        return ""
-    return parts[1]
+    """The 32 hex digits of the trace, or '' when the text is no W3C traceparent."""
+    found = _TRACE_PARENT.fullmatch(trace_parent)
+    return found[1] if found else ""
+
+
+def traceable(trace_parent: str) -> str:
+    """The same text if it is a W3C traceparent, else that of a new trace."""
+    return trace_parent if trace_id(trace_parent) else f"00-{token_hex(16)}-{token_hex(8)}-01"
 
 
 def redact(_: Any, __: str, line: Line) -> Line:
@@ -120,10 +131,16 @@ def _clean_text(value: str) -> str:
     return _URL_PASSWORD.sub(rf"\1{REDACTED}\2", _BEARER.sub(REDACTED, text))
 
 
-def _process_name(process: str) -> structlog.types.Processor:
+def _what_is_around(process: str) -> structlog.types.Processor:
+    """Adds the process, and what `traced` has put around the line. A line of no trace has no trace id."""
+
     def add(_: Any, __: str, line: Line) -> Line:
+        trace_parent, bound = _AROUND.get(("", {}))
+        for name, value in bound.items():
+            line.setdefault(name, value)
+        if found := trace_id(trace_parent):
+            line["trace_id"] = found
         line["process"] = process
-        line.setdefault("trace_id", "")
         return line
 
     return add

@@ -26,14 +26,14 @@ from google.protobuf.message import DecodeError
 
 from libs.contracts.events import FailureCategory, Principal
 from libs.governance.tokens import AuthRefused, Verified
-from libs.runtime.logs import logger, traced
+from libs.runtime.logs import logger, trace_id, traceable, traced
 from libs.runtime.telemetry import Metrics
 
 CODE_KEY = "deedbook-code"
 CATEGORY_KEY = "deedbook-category"
+TRACE_KEY = "deedbook-trace"  # the trace id by which the lines of a refused call are found
 OPEN_PREFIX = "/grpc.health.v1.Health/"
 OPEN_CALLS_MAX = 16  # calls at once of those who need no token; they must leave room for those who have one
-TRACE_BYTES_MAX = 64
 
 
 class Refusal(Exception):
@@ -109,7 +109,7 @@ def caller() -> Principal:
 
 
 def trace_parent() -> str:
-    """The W3C traceparent that came with the call, or ''."""
+    """The W3C traceparent of the call: the one that came with it, or a new one. '' outside of a call."""
     return _TRACE.get()
 
 
@@ -171,15 +171,16 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     def _unary(self, method: str, inner: Callable[[Any, Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
         async def call(requests: Any, context: Any) -> Any:
             began = time.perf_counter()
-            try:
-                verified, trace = await self._authenticated(context)
-                with traced(trace, method=method):
+            trace = _traceparent(context)
+            with traced(trace, method=method):
+                try:
+                    verified = await self._authenticated(context)
                     async with asyncio.timeout(self._call_timeout_s):
                         request = await self._enter(verified, trace, requests)
                         answer = await inner(request, context)
-            except BaseException as error:
-                await self._refuse(method, context, error)
-                raise
+                except BaseException as error:
+                    await self._refuse(method, context, trace, error)
+                    raise
             self._count(method, grpc.StatusCode.OK)
             self._metrics.call_seconds.labels(method).observe(time.perf_counter() - began)
             return answer
@@ -188,35 +189,32 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
 
     def _stream(self, method: str, inner: Callable[[Any, Any], AsyncGenerator[Any, None]]) -> Callable[[Any, Any], Any]:
         async def call(requests: Any, context: Any) -> AsyncIterator[Any]:
-            try:
-                verified, trace = await self._authenticated(context)
-                with traced(trace, method=method):
+            trace = _traceparent(context)
+            with traced(trace, method=method):
+                try:
+                    verified = await self._authenticated(context)
                     async with asyncio.timeout(self._call_timeout_s):
                         request = await self._enter(verified, trace, requests)
                     async with aclosing(inner(request, context)) as answers:
                         async for answer in answers:
                             yield answer
-            except BaseException as error:
-                await self._refuse(method, context, error)
-                raise
+                except BaseException as error:
+                    await self._refuse(method, context, trace, error)
+                    raise
             self._count(method, grpc.StatusCode.OK)
 
         return call
 
-    async def _authenticated(self, context: Any) -> tuple[Verified, str]:
-        """What the call's token is worth, and its traceparent."""
-        said: dict[str, Any] = {}
-        for name, value in context.invocation_metadata() or ():
-            if name in said and name == "authorization":
-                raise Unauthenticated
-            said[name] = value
+    async def _authenticated(self, context: Any) -> Verified:
+        """What the call's token is worth."""
+        said = _said(context, "authorization")
+        if len(said) > 1:
+            raise Unauthenticated
         try:
-            verified = await self._authenticate(str(said.get("authorization", "")))
+            return await self._authenticate(said[0] if said else "")
         except Unauthenticated:
             self._metrics.permission_checks.labels("unauthenticated").inc()
             raise
-        trace = str(said.get("traceparent", ""))
-        return verified, trace if len(trace) <= TRACE_BYTES_MAX else ""
 
     async def _enter(self, verified: Verified, trace: str, requests: Any) -> Any:
         """The request. From here on, this call's task acts for its sender."""
@@ -230,26 +228,38 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         enter(principal, trace)
         return request
 
-    async def _refuse(self, method: str, context: Any, error: BaseException) -> None:
+    async def _refuse(self, method: str, context: Any, trace: str, error: BaseException) -> None:
         """End the call with the code of a refusal. Comes back only for what must go on as it is."""
+        about: tuple[tuple[str, str], ...] = ((TRACE_KEY, trace_id(trace)),)
         if isinstance(error, (asyncio.CancelledError, GeneratorExit)):
             self._count(method, grpc.StatusCode.CANCELLED)
             return
         if isinstance(error, TimeoutError):
             self._count(method, grpc.StatusCode.DEADLINE_EXCEEDED)
-            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "no answer in time; try again")
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "no answer in time; try again", about)
         if not isinstance(error, Refusal):
             if not isinstance(error, Exception):
                 return
-            self._log.error("a handler raised", method=method, exc_info=error)
+            self._log.error("a handler raised", exc_info=error)
             error = Refusal()
         if isinstance(error, (AccountDenied, RoleMissing)):
             self._metrics.permission_checks.labels("denied").inc()
         self._count(method, error.status)
-        await context.abort(error.status, error.text, ((CODE_KEY, error.code), (CATEGORY_KEY, str(error.category))))
+        said = ((CODE_KEY, error.code), (CATEGORY_KEY, str(error.category)))
+        await context.abort(error.status, error.text, (*said, *about))
 
     def _count(self, method: str, status: grpc.StatusCode) -> None:
         self._metrics.calls.labels(method, status.name).inc()
+
+
+def _said(context: Any, wanted: str) -> list[str]:
+    """What the caller's metadata says under this name, each time."""
+    return [str(value) for name, value in context.invocation_metadata() or () if name == wanted]
+
+
+def _traceparent(context: Any) -> str:
+    """That of the call. One that came without has a new one: its lines are to be found too."""
+    return traceable(next(iter(_said(context, "traceparent")), ""))
 
 
 def _with_bytes(read: Callable[[bytes], Any]) -> Callable[[bytes], tuple[bytes, Any]]:

@@ -15,9 +15,10 @@ from libs.governance.identity import intent_id, submission_id
 from libs.ledger.codec import CodecError, encode_message
 from libs.ledger.partition import lane_of
 from libs.runtime.clock import wall_micros
+from libs.runtime.logs import trace_id
 from libs.runtime.outbound import Outbound
 from libs.runtime.requests import read_enum, read_id, read_micros, show_id
-from libs.runtime.rpc import TRACE_BYTES_MAX, AccountDenied, BadRequest, caller, trace_parent
+from libs.runtime.rpc import AccountDenied, BadRequest, caller, trace_parent
 from services.intake.decider import IntakeLimits
 from services.intake.reading import SubmissionRefused, check
 from services.intake.refusals import REFUSALS
@@ -100,7 +101,7 @@ def read_intent(given: pb.Intent) -> events.Intent:
             events.DataSource(name=one.name, as_of_at=read_micros(one.as_of_time, "intent.data_sources.as_of_time"))
             for one in given.data_sources
         ),
-        trace_parent=_trace(given.trace_parent) or trace_parent(),
+        trace_parent=given.trace_parent if trace_id(given.trace_parent) else trace_parent(),
         run_id=given.run_id,
         plan_id=given.plan_id,
         step_id=given.step_id,
@@ -108,11 +109,6 @@ def read_intent(given: pb.Intent) -> events.Intent:
         retry_of=read_id(given.retry_of, "intent.retry_of") if given.HasField("retry_of") else None,
         edited_from=read_id(given.edited_from, "intent.edited_from") if given.HasField("edited_from") else None,
     )
-
-
-def _trace(said: str) -> str:
-    """What cannot be a trace takes no room on the log: it would be left out later anyway."""
-    return said if len(said) <= TRACE_BYTES_MAX else ""
 
 
 def _submission(intent: events.Intent, who: events.Principal, now_at: int) -> bytes:

@@ -5,8 +5,6 @@ Everything here looks at the record alone; whether the intent is new is the deci
 
 from __future__ import annotations
 
-import re
-
 import msgspec
 
 from libs.contracts.errors import CodecError
@@ -18,10 +16,10 @@ from libs.governance.redact import literal_secrets
 from libs.governance.tokens import AuthRefused, UnknownKey, bearer
 from libs.ledger.codec import decode_message
 from libs.ledger.service import IN_TRANSACTION, Command, NotYet, Prepared, Record, World
+from libs.runtime.logs import trace_id
 from services.intake.decider import SECOND, IntakeLimits, IntakeWorld, Refused, Submission
 
 INTENTS, HOME = "intents", "intake.home"
-_TRACE_PARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _SHORT_TEXTS = ("tool", "capability", "account", "snapshot_id", "run_id", "plan_id", "step_id", "parent_id")
 _INT64_MAX = 2**63 - 1
 
@@ -109,7 +107,7 @@ def check(intent: Intent, principal: Principal, arrived_at: int, limits: IntakeL
 
 def _submission(home: HomeSubmission, intent: Intent, arguments: str) -> Submission:
     trace = intent.trace_parent or home.trace_parent
-    home = msgspec.structs.replace(home, trace_parent=trace if _TRACE_PARENT.fullmatch(trace) else "")
+    home = msgspec.structs.replace(home, trace_parent=trace if trace_id(trace) else "")
     digest = content_digest(intent, arguments, home.principal.subject)
     return Submission(submission_id(*_origin(home)), home, intent, arguments, digest)
 

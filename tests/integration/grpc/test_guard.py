@@ -22,8 +22,10 @@ from libs.contracts.proto.deedbook.status.v1 import status_pb2_grpc
 from libs.governance.tokens import Verified
 from libs.runtime import rpc
 from libs.runtime.grpc_server import GrpcServer
+from libs.runtime.logs import trace_id
 from libs.runtime.settings import GrpcSettings, StartRefused, load
 from libs.runtime.telemetry import Metrics
+from libs.testkit.lines import logged
 
 pytestmark = [
     pytest.mark.requirement("A3"),
@@ -143,8 +145,44 @@ async def test_each_refusal_has_its_code_in_unary_and_stream(stub: Any, name: st
 
 
 async def test_a_call_without_a_deadline_has_ours(stub: Any) -> None:
-    error = await refused(stub.Get(pb.GetRequest(intent_id="slow"), metadata=metadata()))
+    error = await refused(stub.Get(pb.GetRequest(intent_id="slow"), metadata=metadata(("traceparent", TRACE))))
     assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+    assert trace_of(error) == trace_id(TRACE)
+
+
+@pytest.mark.requirement("K3")
+@pytest.mark.parametrize("given", [(), (("traceparent", "nonsense"),), (("traceparent", TRACE),)])
+async def test_a_handler_that_raises_leaves_a_line_with_the_trace_id_that_its_caller_is_told(
+    stub: Any, given: Any
+) -> None:
+    with logged() as lines:
+        told = {
+            trace_of(await refused(stub.Get(pb.GetRequest(intent_id="bug"), metadata=metadata(*given), timeout=5))),
+            trace_of(await streamed(stub.Watch(pb.WatchRequest(intent_id="bug"), metadata=metadata(*given)))),
+        }
+    assert "" not in told
+    assert (told == {trace_id(TRACE)}) == (len(told) == 1) == (TRACE in str(given))
+    assert [line["event"] for line in lines] == ["a handler raised"] * 2
+    assert {line["method"].rpartition("/")[2] for line in lines} == {"Get", "Watch"}
+    assert {line["trace_id"] for line in lines} == told
+
+
+@pytest.mark.requirement("K3")
+async def test_a_call_that_came_without_a_trace_has_one_for_what_follows_from_it(stub: Any) -> None:
+    said = [await stub.Get(pb.GetRequest(), metadata=metadata(), timeout=5) for _ in range(2)]
+    assert len({trace_id(one.intent.reason) for one in said} - {""}) == 2
+
+
+async def streamed(stream: Any) -> grpc.aio.AioRpcError:
+    """How it failed after its first answer."""
+    await stream.read()
+    return await refused(stream.read())
+
+
+def trace_of(error: grpc.aio.AioRpcError) -> str:
+    """The trace id that the caller is told."""
+    trailing: Any = error.trailing_metadata()
+    return str(dict(trailing)[rpc.TRACE_KEY])
 
 
 async def test_too_large_a_request_is_not_read(stub: Any) -> None:

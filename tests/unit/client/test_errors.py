@@ -50,6 +50,15 @@ def test_a_remedy_in_the_servers_text_is_not_said_twice() -> None:
     assert from_grpc(failed(grpc.StatusCode.NOT_FOUND, "", "NEW_CODE", "NEW_CATEGORY")).category is Category.PERMANENT
 
 
+@pytest.mark.requirement("K3")
+def test_what_should_not_happen_says_by_which_trace_it_is_found_in_the_logs() -> None:
+    trailing = grpc.aio.Metadata((rpc.CODE_KEY, "INTERNAL"), (rpc.TRACE_KEY, "0af7651916cd43dd8448eb211c80319c"))
+    failure = grpc.aio.AioRpcError(grpc.StatusCode.INTERNAL, grpc.aio.Metadata(), trailing, "internal error", None)
+    error = from_grpc(failure)
+    told = "INTERNAL: internal error (trace id 0af7651916cd43dd8448eb211c80319c)."
+    assert str(error) == f"{told} {remedy('INTERNAL')}"
+
+
 def test_the_tree_is_as_drawn() -> None:
     drawn = errors.__doc__ or ""
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, DeedbookError)]

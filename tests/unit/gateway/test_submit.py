@@ -24,6 +24,7 @@ from tests.unit.gateway.fakes import AGENT, FakeLog
 
 pytestmark = [pytest.mark.requirement("A1"), pytest.mark.requirement("A3"), pytest.mark.requirement("A6")]
 
+OTHER_TRACE = "00-" + "b" * 32 + "-" + "c" * 16 + "-01"
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 OTHER = "6f1f5c3e-9d0b-5a4f-8c27-d1e0b4a3962d"
 
@@ -90,6 +91,16 @@ async def test_the_same_key_is_the_same_intent_for_one_tenant_only() -> None:
     enter(events.Principal("other", "x", events.ActorKind.MACHINE, ("a1",), ()))
     foreign = await handler(log).Submit(asked(), None)
     assert first.intent_id == again.intent_id != foreign.intent_id
+
+
+@pytest.mark.requirement("A2")
+@pytest.mark.parametrize("said", ["", "nonsense", OTHER_TRACE])
+async def test_an_intent_without_a_trace_of_its_own_has_that_of_its_call(said: str) -> None:
+    log = FakeLog()
+    enter(AGENT, TRACE)
+    await handler(log).Submit(asked(trace_parent=said), None)
+    home = decode_message(log.sent[0].value, "intake.home")
+    assert home.trace_parent == (OTHER_TRACE if said == OTHER_TRACE else TRACE)
 
 
 async def test_the_largest_submission_is_no_larger_than_one_by_kafka() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from libs.runtime.logs import REDACTED, configure, is_secret_name, logger, redact, trace_id, traced
+from libs.runtime.logs import REDACTED, configure, is_secret_name, logger, redact, trace_id, traceable, traced
 
 pytestmark = [pytest.mark.requirement("K3"), pytest.mark.requirement("T24")]
 
@@ -41,11 +41,18 @@ def test_a_line_is_json_with_process_level_and_trace_id(stream: io.StringIO) -> 
     assert line["intent_id"] == "i1"
 
 
-def test_each_line_has_a_trace_id_even_if_there_is_none(stream: io.StringIO) -> None:
+def test_each_line_about_a_trace_has_its_id_and_no_other_line_has_one(stream: io.StringIO) -> None:
+    for given in (TRACE, "no traceparent"):
+        with traced(given):
+            logger("a").info("x", method="own")
+            with traced(TRACE, method="inner"):
+                logging.getLogger("some.library").warning("older %s", "style")
+            logger("a").info("x")
     logger("a").info("x")
-    logging.getLogger("some.library").warning("older %s", "style")
-    assert [line["trace_id"] for line in lines(stream)] == ["", ""]
-    assert lines(stream)[1]["event"] == "older style"
+    found = [(line["event"], line.get("trace_id"), line.get("method")) for line in lines(stream)]
+    own, older = "0af7651916cd43dd8448eb211c80319c", ("older style", "0af7651916cd43dd8448eb211c80319c", "inner")
+    assert found[:3] == [("x", own, "own"), older, ("x", own, None)]
+    assert found[3:] == [("x", None, "own"), older, ("x", None, None), ("x", None, None)]
 
 
 def test_exceptions_stay_on_one_line_and_lose_their_secrets(stream: io.StringIO) -> None:
@@ -105,6 +112,12 @@ def test_a_value_that_contains_itself_ends() -> None:
     assert "..." in json.dumps(redact(None, "", {"loop": loop}))
 
 
-@pytest.mark.parametrize("wrong", ["", "x", "00-xyz-1-1", "00-" + "G" * 32 + "-1-1"])
-def test_no_trace_id_from_what_is_no_traceparent(wrong: str) -> None:
+@pytest.mark.parametrize(
+    "wrong",
+    ["", "x", "00-xyz-1-1", "00-" + "G" * 32 + "-1-1", TRACE + "0", TRACE.upper(), f"00-{'0' * 32}-{'1' * 16}-01"],
+)
+def test_what_is_no_traceparent_has_no_id_and_gets_a_new_one_that_has(wrong: str) -> None:
     assert trace_id(wrong) == ""
+    new = {trace_id(traceable(wrong)) for _ in range(10)}
+    assert len(new) == 10 and "" not in new
+    assert traceable(TRACE) == TRACE
