@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 from libs.client.connection import Connection, Metadata
 from libs.client.errors import Misconfigured, TimedOut, Unavailable, from_grpc
 from libs.runtime.clock import boottime_ms
+from libs.runtime.logs import traceable
 from libs.runtime.settings import SettingsError
 
 T = TypeVar("T")
@@ -52,12 +53,15 @@ class Caller:
             error.remedy = MAY_BE_TAKEN
             raise
 
-    async def until_answered(self, method: grpc.aio.UnaryUnaryMultiCallable[Any, T], request: Any) -> T:
-        """The answer, asked for again while the other side is away, within the limit of one call."""
+    async def until_answered(
+        self, method: grpc.aio.UnaryUnaryMultiCallable[Any, T], request: Any, trace_parent: str = ""
+    ) -> T:
+        """The answer, asked for again while the other side is away, within the limit of one call. `trace_parent`: of
+        what the call is about; by default each call is a trace of its own."""
         deadline_ms, pause = boottime_ms() + self._connection.timeout_s * 1000, Pause()
         while True:
             try:
-                return await self._call(method, request, (deadline_ms - boottime_ms()) / 1000)
+                return await self._call(method, request, (deadline_ms - boottime_ms()) / 1000, trace_parent)
             except TimedOut:
                 raise
             except Unavailable:
@@ -80,16 +84,18 @@ class Caller:
         """For what takes longer than one call."""
         return Patience(AWAY_CALLS * self._connection.timeout_s)
 
-    async def _call(self, method: grpc.aio.UnaryUnaryMultiCallable[Any, T], request: Any, limit_s: float) -> T:
+    async def _call(
+        self, method: grpc.aio.UnaryUnaryMultiCallable[Any, T], request: Any, limit_s: float, trace_parent: str = ""
+    ) -> T:
         try:
-            return await method(request, metadata=self.metadata(request), timeout=max(limit_s, 0.001))
+            return await method(request, metadata=self.metadata(request, trace_parent), timeout=max(limit_s, 0.001))
         except grpc.aio.AioRpcError as error:
             raise from_grpc(error) from None
 
-    def metadata(self, request: Message) -> Metadata:
-        """What this call carries: the token of this moment. Raises Misconfigured."""
+    def metadata(self, request: Message, trace_parent: str = "") -> Metadata:
+        """What this call carries: the token of this moment, and the trace that it belongs to. Raises Misconfigured."""
         try:
-            return self._connection.metadata(request)
+            return (*self._connection.metadata(request), ("traceparent", traceable(trace_parent)))
         except SettingsError as error:
             raise Misconfigured(str(error)) from None
 

@@ -33,6 +33,7 @@ from libs.contracts.proto.deedbook.status.v1 import status_pb2 as status
 from libs.contracts.proto.deedbook.status.v1 import status_pb2_grpc as status_rpc
 from libs.governance.digests import content_digest, read_object
 from libs.governance.identity import intent_id, submission_id
+from libs.runtime.logs import traceable
 from libs.runtime.requests import show_id
 from libs.runtime.settings import KafkaSettings, SettingsError, load
 
@@ -100,10 +101,13 @@ class Client:
         """Propose an action. The answer means that it is durable, not that it is allowed: `wait` says what becomes of
         it. Submitting the same intent again is harmless and gives the same id. Raises InvalidRequest for what can never
         be accepted; after Unavailable or TimedOut submit the same intent again."""
+        if not intent.trace_parent:
+            intent = replace(intent, trace_parent=traceable(""))
         event, sent_at = to_event(intent), datetime.now(UTC)
         if self._log:
             return await self._publish(self._log, intent, sent_at)
-        said = await self._caller.until_answered(self._intake.Submit, intake.SubmitRequest(intent=to_wire(event)))
+        request = intake.SubmitRequest(intent=to_wire(event))
+        said = await self._caller.until_answered(self._intake.Submit, request, event.trace_parent)
         return Submitted(
             intent_id=said.intent_id,
             submission_id=said.submission_id,

@@ -101,7 +101,8 @@ class Intent:
     step_id: str = ""
     parent_id: str = ""
     trace_parent: str = ""
-    """W3C traceparent."""
+    """W3C traceparent, by which whatever is logged about the intent is found; empty = a new trace when it is submitted.
+    It is no content: the same intent may come with another one."""
     retry_of: str = ""
     """The id of an intent that definitely failed and that this one tries again (see `Client.retry`)."""
     edited_from: str = ""
