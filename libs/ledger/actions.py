@@ -177,6 +177,7 @@ class SendLate:
 
     lane: int
     result: Result
+    trace_parent: str = ""  # of its intent
 
 
 @dataclass(frozen=True)
@@ -186,11 +187,12 @@ class DropProducer:
 
 @dataclass(frozen=True)
 class Alarm:
-    """Something an operator must see: logged and counted."""
+    """Something an operator must see: logged and counted. `trace_parent`: of the intent that it is about, if of one."""
 
     lane: int
     code: str
     text: str
+    trace_parent: str = ""
 
 
 Action = (

@@ -59,7 +59,7 @@ class LaneBatch:
         }
         self.dispatched: dict[str, int] = {}
         self.starved: dict[bytes, str] = {}  # key -> the effect class that had no room for it
-        self.alarms: list[tuple[str, str]] = []
+        self.alarms: list[tuple[str, str, str]] = []  # code, text, traceparent of the intent that it is about
         self.gaps: dict[str, str] = {}  # topic -> what is missing
         self.applied: set[str] = set()
         self.recovered: set[bytes] = set()  # keys whose recovery was decided
@@ -114,16 +114,16 @@ class LaneBatch:
         if any(missing):
             raise NeedsMore(*missing)
 
-    def bury(self, service: Service, record: Record, code: str, reason: str) -> None:
+    def bury(self, service: Service, record: Record, code: str, reason: str, trace: str = "") -> None:
         """Original bytes to the dead letters, without a decision. The lane gets rid of anything here: never raises."""
         part = self.parts[service.name]
         try:
             value = self.hosted.dead_letter(service.name, code, reason, record)
         except Exception as error:  # noqa: BLE001 - the alarm names the record
-            self.alarms.append(("NO_DEAD_LETTER", f"{service.name}: {type(error).__name__}: {error}"))
+            self.alarms.append(("NO_DEAD_LETTER", f"{service.name}: {type(error).__name__}: {error}", trace))
         else:
             part.add_side(f"dead.{service.name}", self.view.lane, (record.key or b"")[:SIDE_KEY_MAX], value)
-        self.alarms.append((code, f"{service.name}: {record.topic}/{record.offset}: {reason}"))
+        self.alarms.append((code, f"{service.name}: {record.topic}/{record.offset}: {reason}", trace))
 
     # -- one decision
 
@@ -195,6 +195,14 @@ class LaneBatch:
         if key not in self._asked[name]:
             self._missing_keys[key] = None
         return self._states[name].get(key, part.service.initial)
+
+    def trace_of(self, part: BatchPart, item: Input) -> str:
+        """The traceparent of the intent that an input is about, as far as it is known: nothing is loaded for it."""
+        if isinstance(item, Fact):
+            return item.envelope.trace_parent
+        key, loaded = key_of(item), self._states[part.service.name]
+        trace = part.service.owner(part.states.get(key, loaded.get(key, part.service.initial)))[2]
+        return trace or (item.trace_parent if isinstance(item, Command) else "")
 
     def _dispatch_free(self, effect_class: str) -> bool:
         free = self._deciding in self.view.woken

@@ -27,6 +27,7 @@ class Called:
     lane: int
     effect_class: str
     timeout_ms: int
+    trace_parent: str = ""
     result: Result | None = None
     late_under_way: bool = False
     late_retry_ms: int = 0
@@ -46,7 +47,9 @@ class Calls:
 
     def add(self, lane: int, effect: Effect) -> None:
         """It is about to be called."""
-        self.made[(effect.key, effect.attempt)] = Called(lane, effect.effect_class, effect.timeout_ms)
+        self.made[(effect.key, effect.attempt)] = Called(
+            lane, effect.effect_class, effect.timeout_ms, effect.trace_parent
+        )
 
     def started_by_others(self, lane: int, epoch: int, from_us: bool, marked: set[Place]) -> frozenset[Place]:
         """Of the open dispatches with a mark: those that somebody else may have called. A claim that directly follows
@@ -106,7 +109,7 @@ class Calls:
             free = self.worker.lanes[call.lane].phase is Phase.FREE
             if free and self.worker.boot_ms >= call.late_retry_ms:
                 call.late_under_way = True
-                self.worker.out.append(SendLate(call.lane, call.result))
+                self.worker.out.append(SendLate(call.lane, call.result, call.trace_parent))
 
     def on_late_sent(self, answer: LateSent) -> None:
         """The result is on `commands`, for the lane's owner to record; otherwise it is sent again. The call stays on

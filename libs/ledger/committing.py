@@ -134,8 +134,8 @@ def _committed(worker: Worker, number: int, round_: Round, answer: Committed) ->
 
 def _settle(worker: Worker, number: int, round_: Round, batch: LaneBatch, changes: dict[str, RowChange]) -> None:
     lane, (claim, taken) = worker.lanes[number], round_.takens[number]
-    for code, text in batch.alarms:
-        worker.out.append(Alarm(number, code, text))
+    for code, text, trace in batch.alarms:
+        worker.out.append(Alarm(number, code, text, trace))
     if lane.claim != claim or lane.phase is not Phase.OPEN:
         return  # lost while the commit was on its way; its successor reads what we committed
     lane.settle(taken, batch, changes, worker.hosted)

@@ -36,12 +36,12 @@ def park(batch: LaneBatch, service: Service, item: Input, code: str, error: str)
     part, key = batch.parts[service.name], key_of(item)
     at_home = lane_of(key, batch.world.lanes) == batch.view.lane
     if isinstance(item, Command) and not (at_home and batch.view.has_room_for(part)):
-        batch.bury(service, item.record, code, error)
+        batch.bury(service, item.record, code, error, batch.trace_of(part, item))
         return
     first = not is_parked(batch, part, key)
     put_aside(batch, part, item)
     text = error.encode("utf-8", "replace").decode()[:500]
-    batch.alarms.append((code, f"{service.name}: key {key.hex()} parked: {text}"))
+    batch.alarms.append((code, f"{service.name}: key {key.hex()} parked: {text}", batch.trace_of(part, item)))
     if first and service.writes:
         cause = cause_of(item)
         _announce(batch, part, item, KeyParked(
@@ -55,7 +55,8 @@ def put_aside(batch: LaneBatch, part: BatchPart, item: Input) -> None:
     if isinstance(item, Due) and is_parked(batch, part, key):
         return  # whether it is due is asked again when the key is taken up
     if isinstance(item, Command) and not batch.view.has_room_for(part):
-        batch.bury(part.service, item.record, "PARKED_FULL", f"key {key.hex()} is parked, and too many inputs wait")
+        why = f"key {key.hex()} is parked, and too many inputs wait"
+        batch.bury(part.service, item.record, "PARKED_FULL", why, batch.trace_of(part, item))
         return
     waiting = part.parked.setdefault(key, [])
     before = batch.view.parked[part.service.name].get(key, ())
@@ -95,7 +96,7 @@ def unpark(worker: Worker, lane: Lane, batch: LaneBatch, body: Unpark, command: 
     for item in inputs:
         batch.feed(service, item)
     for record, error_text in broken:
-        batch.bury(service, record, "PREPARE_FAILED", error_text)
+        batch.bury(service, record, "PREPARE_FAILED", error_text, batch.trace_of(part, command))
 
 
 def _refuse(batch: LaneBatch, part: BatchPart, command: Command, tenant: str, code: str) -> None:
@@ -115,6 +116,7 @@ def _announce(batch: LaneBatch, part: BatchPart, item: Input, body: Any, tenant:
     try:
         emit(batch, step, part, item, Event(body, key=key, tenant=tenant))
     except Exception as error:  # noqa: BLE001 - an evolve that raises must not keep its key from being parked
-        batch.alarms.append(("EVOLVE_FAILED", f"{part.service.name}: {type(error).__name__}: {error}"))
+        text = f"{part.service.name}: {type(error).__name__}: {error}"
+        batch.alarms.append(("EVOLVE_FAILED", text, batch.trace_of(part, item)))
         step.states = {key: state}
     batch.keep(part, step)

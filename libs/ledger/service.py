@@ -54,9 +54,8 @@ class Command(msgspec.Struct, frozen=True):
     body: Any
     record: Record
     id: bytes  # command id or submission id: names the cause in the envelope
-    patient: bool = (
-        False  # nothing follows from it but a refusal: it may wait a moment for others to share a round with
-    )
+    patient: bool = False  # nothing follows from it but a refusal: it may wait a moment, to share a round with others
+    trace_parent: str = ""  # of the intent, where no state knows it yet
 
 
 class DueKind(StrEnum):

@@ -46,7 +46,7 @@ from libs.ledger.watchdog import Watchdog
 from libs.ledger.worker import Worker
 from libs.runtime.clock import boottime_ms
 from libs.runtime.failpoints import hit
-from libs.runtime.logs import logger
+from libs.runtime.logs import logger, traced
 
 TICK_S = 0.02
 TRIM_EVERY_S = 60.0
@@ -208,7 +208,8 @@ class Shell:
                 case DropProducer():
                     self.appender.drop()
                 case Alarm():
-                    self._log.warning(action.text, code=action.code, lane=action.lane)
+                    with traced(action.trace_parent):
+                        self._log.warning(action.text, code=action.code, lane=action.lane)
                     self.metrics.alarms.labels(action.code).inc()
                 case _:
                     self._answer(self._carry_out[type(action)](action))
@@ -275,7 +276,9 @@ class Shell:
 
     async def _call(self, action: Call) -> None:
         assert self.tools is not None
-        self.post(await outside.call(self.tools, self.worker, action))
+        with traced(action.effect.trace_parent):  # on each line that the call leaves, those of the adapters too
+            answer = await outside.call(self.tools, self.worker, action)
+        self.post(answer)  # not within: what is posted goes on in the context that it is posted in
 
     async def _release(self, action: Release) -> Answer:
         hit("before-release")
@@ -286,7 +289,8 @@ class Shell:
     async def _send_late(self, action: SendLate) -> Answer:
         value = self.encode_late(action.result)
         if error := await self.appender.send("commands", action.lane, action.result.key, value):
-            self._log.warning("a late result could not be sent, again in a second", error=error)
+            with traced(action.trace_parent):
+                self._log.warning("a late result could not be sent, again in a second", error=error)
             await asyncio.sleep(1)
             return LateSent(action.lane, action.result, False)
         return LateSent(action.lane, action.result, True)

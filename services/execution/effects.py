@@ -15,7 +15,7 @@ from libs.governance.control import ControlView
 from libs.governance.paths import select
 from libs.ledger.service import Effect
 from libs.runtime.clock import wall_micros
-from libs.runtime.logs import logger
+from libs.runtime.logs import logger, traced
 from libs.runtime.telemetry import Metrics
 from services.execution.ports import NotReady, ToolAdapter
 
@@ -69,7 +69,8 @@ class Effects:
             return _not_sent(error)
         except Exception as error:
             # One tool that cannot be reached must not end the process that serves all others.
-            log.exception("an adapter raised while it connected", tool=effect.tool)
+            with traced(effect.trace_parent):  # here only: the connection, and what it logs, is not this effect's alone
+                log.exception("an adapter raised while it connected", tool=effect.tool)
             return _not_sent(NotReady("ADAPTER_ERROR", f"the tool cannot be reached: {type(error).__name__}"))
         return None
 

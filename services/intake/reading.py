@@ -52,7 +52,8 @@ def prepare(record: Record, world: World) -> Prepared:
         return _refused(record, home, intent, SubmissionRefused(error.code, str(error)))
     submission = _submission(home, intent, arguments)
     key = intent_id(home.principal.tenant, intent.idempotency_key)
-    return Prepared(Command(key=key, body=submission, record=record, id=submission.id))
+    trace = submission.home.trace_parent
+    return Prepared(Command(key=key, body=submission, record=record, id=submission.id, trace_parent=trace))
 
 
 def _arrived(record: Record, settings: IntakeWorld) -> HomeSubmission:

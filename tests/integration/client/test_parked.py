@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from libs.client.cli import build
 from libs.runtime.devkeys import Who, mint
+from libs.runtime.logs import trace_id
 from libs.stack.databases import with_database
 from libs.stack.folders import home
 from libs.stack.scratch import scratch
@@ -25,6 +26,7 @@ from libs.testkit.system import System
 pytestmark = pytest.mark.integration
 LEASE = {"DEED_LEASE_MS": "1500", "DEED_LEASE_MARGIN_MS": "200"}
 DEATHS = 3
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 @pytest.fixture
@@ -56,9 +58,10 @@ async def deed(system: System, *words: str) -> tuple[str, int]:
 
 
 @pytest.mark.requirement("T5")
+@pytest.mark.requirement("K3")
 async def test_what_was_set_aside_is_seen_explained_and_taken_up_again(system: System) -> None:
     system.signal("validation", signal.SIGKILL)
-    key = (await system.submit([seeding.intent("poison")]))[0]
+    key = (await system.submit([seeding.intent("poison", trace_parent=TRACE)]))[0]
     for _ in range(DEATHS):
         system.respawn("validation", DEED_FAILPOINT="before-commit:1")
         await asyncio.to_thread(system.running["validation"].popen.wait, 60)
@@ -75,6 +78,9 @@ async def test_what_was_set_aside_is_seen_explained_and_taken_up_again(system: S
     assert explained["who"] == "operator", explained
     assert explained["reasons"][0][0] == "KILLED_PROCESS"
     assert f"deed unpark {intent} --service validation" in explained["next"][0]
+    log = (system.folder.logs / "validation.log").read_text()
+    lines = [json.loads(line) for line in log.splitlines() if f"{key.hex()} parked" in line]
+    assert [line["trace_id"] for line in lines] == [trace_id(TRACE)], "of all its lines, those about the intent"
     said, _ = await deed(system, "stuck")
     assert "a repair of validation" in said
     assert f"deed unpark {intent} --service validation" in said, "by the rows of validation"

@@ -16,7 +16,7 @@ from libs.ledger.codec import CATALOGUE
 from libs.ledger.lane import Phase
 from libs.ledger.outside import Outside
 from libs.ledger.producing import Appender
-from libs.ledger.protocol import Action, Call, Finished, LateSent, SendLate, Survey
+from libs.ledger.protocol import Action, Alarm, Call, Finished, LateSent, SendLate, Survey
 from libs.ledger.reading import Checker, Follower
 from libs.ledger.records import decode_fact, encode_late
 from libs.ledger.service import Due, DueKind, Effect, Result
@@ -24,13 +24,16 @@ from libs.ledger.shell import Shell
 from libs.ledger.watchdog import STUCK_MS
 from libs.ledger.worker import Functions, Limits, Worker
 from libs.runtime.clock import boottime_ms
+from libs.runtime.logs import logger, trace_id
 from libs.runtime.telemetry import Metrics
 from libs.stack.topics import create_topics
+from libs.testkit.lines import logged
 from tests.integration.ledger.given import ALPHA, LOG_LANES, Log, Owner, hosted, log_settings
 from tests.servers import Servers
 
 pytestmark = [pytest.mark.integration]
 LANE, CLAIM = 1, 5
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 ANSWER = ToolAnswer(
     status=AnswerStatus.SUCCEEDED, started_at=5, duration_ms=9, code="", category=FailureCategory.TRANSIENT, reason=""
 )
@@ -56,6 +59,14 @@ class Looking:
         if guard():
             return ANSWER
         return msgspec.structs.replace(ANSWER, status=AnswerStatus.NOT_SENT, code="NOT_OWNER")
+
+
+class Raising(Looking):
+    """An adapter that says what it does, and breaks."""
+
+    async def call(self, effect: Effect, guard: Callable[[], bool]) -> ToolAnswer:
+        logger(__name__).info("calling")
+        raise RuntimeError("broken")
 
 
 Made = Callable[..., Shell]
@@ -152,10 +163,35 @@ async def test_a_late_result_that_cannot_be_sent_is_kept_and_ends_nothing(
     ended: list[int] = []
     monkeypatch.setattr("os._exit", ended.append)
     one, result = shell(silent if broker == "silent" else "127.0.0.1:1", timeout_ms=300), late()
-    assert await asyncio.wait_for(carry_out(one, SendLate(LANE, result), monkeypatch), 8) == LateSent(
-        LANE, result, False
-    )
+    with logged() as lines:
+        answer = await asyncio.wait_for(carry_out(one, SendLate(LANE, result, TRACE), monkeypatch), 8)
+    assert answer == LateSent(LANE, result, False)
     assert not ended
+    assert [line["trace_id"] for line in lines if "late result" in line["event"]] == [trace_id(TRACE)]
+
+
+@pytest.mark.requirement("K3")
+async def test_what_is_said_about_one_intent_has_its_trace_id_and_what_follows_has_not(
+    shell: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = shell("127.0.0.1:1", tools=Raising())
+    effect = Effect(b"k" * 16, 1, "t", "s", "{}", "OPAQUE", 5_000, 1 << 60, "acme", "", "c", TRACE)
+    handled = asyncio.Event()
+
+    def handle_all(*_: Any) -> tuple[()]:
+        logger(__name__).info("what was posted is handled")
+        handled.set()
+        return ()
+
+    monkeypatch.setattr(one.worker, "handle_all", handle_all)
+    with logged() as lines:
+        one._perform([Alarm(LANE, "CODE", "parked", TRACE), Alarm(LANE, "CODE", "of the lane"), Call(LANE, 1, effect)])
+        await asyncio.wait_for(handled.wait(), 5)
+    found = [(line["event"], line.get("trace_id")) for line in lines]
+    assert found == [
+        ("parked", trace_id(TRACE)), ("of the lane", None), ("calling", trace_id(TRACE)),
+        ("an adapter raised", trace_id(TRACE)), ("what was posted is handled", None),
+    ]  # fmt: skip
 
 
 @pytest.mark.requirement("X11")

@@ -12,14 +12,17 @@ import pytest
 from libs.contracts import events as e
 from libs.governance.control import ControlView
 from libs.ledger.service import Effect
+from libs.runtime.logs import trace_id
 from libs.runtime.telemetry import Metrics
 from libs.testkit.flow import desk, submit
+from libs.testkit.lines import logged
 from libs.testkit.samples import answer, control, said, standard_control, tool
 from services.execution.effects import Effects
 from services.execution.ports import Health, RegisteredTool, Watcher
 
 S, C = e.AnswerStatus, e.FailureCategory
 HEAD = standard_control()
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 class Adapter:
@@ -97,6 +100,9 @@ def test_whatever_else_changes_is_no_reason() -> None:
 
 @pytest.mark.requirement("X20")
 def test_an_adapter_that_raises_while_it_connects_has_sent_nothing_and_ends_nobody() -> None:
-    failed, _ = tried(dispatched(), HEAD, Adapter(OSError("secret: no such file")))
+    with logged() as lines:
+        effect = msgspec.structs.replace(dispatched(), trace_parent=TRACE)
+        failed, _ = tried(effect, HEAD, Adapter(OSError("secret: no such file")))
+    assert [line.get("trace_id") for line in lines] == [trace_id(TRACE)]
     assert (failed.status, failed.code, failed.category) == (S.NOT_SENT, "ADAPTER_ERROR", C.TRANSIENT)
     assert "secret" not in failed.reason

@@ -192,7 +192,10 @@ def test_a_trace_context_is_taken_over_only_if_it_is_one() -> None:
     sound = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
     for given_trace, found in ((sound, sound), ("rubbish", "")):
         at = desk()
-        at.arrive("intake", record(intent(trace_parent=given_trace)))
+        submitted, prepare = record(intent(trace_parent=given_trace)), at.services["intake"].prepare
+        assert prepare and (command := prepare(submitted, at.world).command)
+        assert command.trace_parent == found, "what fails before it is accepted is found by it too"
+        at.arrive("intake", submitted)
         assert at.facts[0].envelope.trace_parent == at.facts[0].body.trace_parent == found
 
 
