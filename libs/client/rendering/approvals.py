@@ -13,9 +13,9 @@ from libs.contracts.events import Verdict
 
 
 def request(deed: Deed, asked: Approval, now: datetime) -> Page:
-    """The whole request."""
+    """The whole request, in the same words for who agrees and for who refuses."""
     return [
-        line(Words("Do you agree to this action?", "bold")),
+        line(Words("This is asked for", "bold")),
         Grid((), tuple(_facts(deed, asked, now))),
         *heading("With these arguments"),
         *(line("  ", text) for text in _arguments(asked.display)),

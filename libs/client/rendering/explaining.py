@@ -103,8 +103,9 @@ def _asking(deed: Deed) -> _Told:
     who = f"{' or '.join(asked.roles)}, but not {deed.requester}, who asked"
 
     def steps() -> Iterator[str]:
-        yield f"deed approve {deed.intent_id}"
-        yield f"deed deny {deed.intent_id} --reason TEXT"
+        key = deed.intent_id
+        yield f"deed approve {key}  # as somebody who did not ask; at a local system: deed --as NAME approve {key}"
+        yield f"deed deny {key} --reason TEXT  # likewise"
         yield f"deed cancel {deed.intent_id} --reason TEXT"
 
     return where, who, steps()

@@ -158,6 +158,7 @@ def test_a_person_at_a_terminal_is_asked_back(deed: Program) -> None:
     assert deed("get", intent, "--json").object["approval"]["ballots"] == []
     shown, exit_code = deed.typed(b"y\n", "--as", "ann", "deny", intent, "--reason", "not today")
     assert "\x1b[" in shown, "a terminal gets colours"
+    assert "agree" not in shown.partition("Refuse this? [y/N]")[0], "who refuses is not asked whether they agree"
     assert ("Refused." in shown, exit_code) == (True, 0)
     found = deed("get", intent, "--json").object
     assert (found["code"], found["reason"]) == ("DENIED", "not today")

@@ -23,7 +23,10 @@ def test_an_approval_names_who_may_act_who_did_and_until_when() -> None:
     assert found.where == "2 of approver, lead must agree; ann did already; silence is a refusal"
     assert found.who == "approver or lead, but not agent-7, who asked"
     assert found.until == later(600)
-    assert found.next[0] == f"deed approve {ID}"
+    told = "as somebody who did not ask; at a local system: deed --as NAME approve"
+    assert found.next[0] == f"deed approve {ID}  # {told} {ID}"
+    assert found.next[1] == f"deed deny {ID} --reason TEXT  # likewise"
+    assert found.next[2] == f"deed cancel {ID} --reason TEXT", "who asked may call it off"
     said = list(plain(explained(found, asking(), later(0))))
     assert said[0] == f"{ID} is AWAITING_APPROVAL: {found.where}."
     assert "until       2026-11-21 22:10:00Z (in 10 min 0 s)" in said

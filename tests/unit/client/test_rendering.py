@@ -94,6 +94,7 @@ def test_votes_are_told_one_by_one() -> None:
 
 def test_the_approver_sees_what_is_redacted_as_redacted_and_the_digest() -> None:
     said = text(approvals.request(asking(), approval(), later(0)))
+    assert said.startswith("This is asked for\n")
     assert f"digest    {DIGEST}" in said
     assert '    "password": "[redacted]"' in said
     assert "needed    2 of approver, lead; so far ann" in said
@@ -164,7 +165,7 @@ def test_many_deeds_are_a_row_each() -> None:
 
 def test_what_waits_says_whose_turn_it_is_and_how_it_goes_on() -> None:
     stuck = waiting.of_deed(asking())
-    assert (stuck.who, stuck.next) == ("approver, lead", f"deed approve {ID}")
+    assert (stuck.who, stuck.next.partition("  #")[0]) == ("approver, lead", f"deed approve {ID}")
     halted = Lane("budget", 3, "HALTED", "", 4, 0, "GAP: 7 is missing")
     parked = Parked("validation", ID, 1, 2, AT)
     said = text(waiting.page([stuck], [halted], [parked], later(60)))
