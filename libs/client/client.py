@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -20,7 +19,7 @@ from libs.client.errors import InvalidRequest, Misconfigured, NotFound, TimedOut
 from libs.client.intents import Intent, to_event, to_record, to_wire
 from libs.client.reading import read_deed
 from libs.client.results import Deed, Submitted
-from libs.client.retrying import again, check_may_be_retried, not_late
+from libs.client.retrying import again, check_may_be_retried
 from libs.client.settings import ClientSettings
 from libs.client.submissions import UNHEARD, is_accepted, until_accepted
 from libs.contracts.proto.deedbook.approval.v1 import approval_pb2 as approval
@@ -125,8 +124,7 @@ class Client:
         content stays the same (one that has expired gets a new expiry, the same for about an hour). Raises
         InvalidRequest (ALREADY_DONE, IN_DOUBT, NOT_ENDED) for what happened, may have happened or may still happen."""
         check_may_be_retried(await self.get(before))
-        wanted = again(before.intent_id, intent or before.intent)
-        return await self.submit(replace(wanted, expires_at=not_late(wanted.expires_at, datetime.now(UTC))))
+        return await self.submit(again(before.intent_id, intent or before.intent, datetime.now(UTC)))
 
     # -- asking
 

@@ -24,9 +24,19 @@ def check_may_be_retried(deed: Deed) -> None:
         raise InvalidRequest(f"it is {deed.state.value}", "NOT_ENDED", told)
 
 
-def again(intent_id: str, intent: Intent) -> Intent:
-    """The intent that tries the one of this id again."""
-    return replace(intent, key=f"retry-of-{intent_id}", retry_of=intent_id)
+def again(intent_id: str, intent: Intent, now: datetime) -> Intent:
+    """The intent that tries the one of this id again. One that has expired gets a new expiry, the same for a while."""
+    expires_at = not_late(intent.expires_at, now)
+    return replace(intent, key=_key(intent_id), retry_of=intent_id, expires_at=expires_at)
+
+
+def is_retry(intent: Intent) -> bool:
+    """Was it made by `again`? Whoever has used its key before has then retried the same."""
+    return intent.retry_of != "" and intent.key == _key(intent.retry_of)
+
+
+def _key(intent_id: str) -> str:
+    return f"retry-of-{intent_id}"
 
 
 def not_late(expires_at: datetime, now: datetime) -> datetime:

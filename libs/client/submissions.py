@@ -8,8 +8,10 @@ from typing import Any
 from libs.client.calling import Caller
 from libs.client.errors import Category, NotFound, SubmissionRejected, TimedOut, Unavailable
 from libs.client.results import Submitted
+from libs.client.retrying import is_retry
 from libs.contracts.proto.deedbook.status.v1 import status_pb2 as pb
 
+KEY_REUSED = "KEY_REUSED"
 _DECIDED = {pb.SUBMISSION_STATE_ACCEPTED, pb.SUBMISSION_STATE_REPEATED}
 UNHEARD = (
     "Submit the same intent again; if it stays, the operator looks whether intake works (`deed ps`) and whether it did"
@@ -31,8 +33,16 @@ async def is_accepted(caller: Caller, method: Any, submitted: Submitted) -> bool
     if found.state == pb.SUBMISSION_STATE_REJECTED:
         category = pb.ErrorCategory.Name(found.error_category).removeprefix("ERROR_CATEGORY_")
         known = Category(category) if category in Category.__members__ else None
-        raise SubmissionRejected(found.reason, found.code, found.remedy, known)
+        raise SubmissionRejected(found.reason, found.code, _remedy(found, submitted), known)
     return found.state in _DECIDED
+
+
+def _remedy(found: Any, submitted: Submitted) -> str:
+    """What to do about a rejection. Whoever has retried before must not be told to take another key: it would be done
+    twice."""
+    if found.code == KEY_REUSED and is_retry(submitted.intent):
+        return f"It was retried already, with other content: `deed get {submitted.intent_id}` says what became of it."
+    return str(found.remedy)
 
 
 async def until_accepted(caller: Caller, method: Any, submitted: Submitted) -> None:

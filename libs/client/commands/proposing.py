@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+from contextlib import aclosing, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -89,24 +92,28 @@ def retry(
 ) -> None:
     """Proposes again what definitely did not happen, from its document (the ledger gives no arguments back).
 
-    The new intent names the old one and has a key made of its id: asked twice with the same document (its expires_at
-    included) it is still one new intent."""
+    The new intent names the old one and has a key made of its id: asked twice with the same document it is still one
+    new intent. Without an expires_at it has the old one's; one that is over is put off, the same for about an hour."""
     from libs.client import intent_text as text
     from libs.client.retrying import again, check_may_be_retried
 
     with told():
-        intent = text.make(text.read_document(_text(file)))
+        given = text.read_document(_text(file))
+        intent = text.make(given)
     deed = ask(lambda client: client.get(before))
     with told():
         check_may_be_retried(deed)
-    _propose(again(deed.intent_id, intent), (wait, timeout, json))  # by its id in the one form that makes one key
+    if "expires_at" not in given and deed.expires_at:  # an hour from now would be other content each time
+        intent = replace(intent, expires_at=deed.expires_at)
+    wanted = again(deed.intent_id, intent, datetime.now(UTC))  # by its id in the one form that makes one key
+    _propose(wanted, (wait, timeout, json))
 
 
 def _propose(intent: Intent, how: tuple[bool, float, bool]) -> None:
     """`how`: wait for its end, for how many seconds, and for a program."""
     wait, timeout_s, json = how
     if not wait:
-        _say(ask(lambda client: _submitted(client, intent)), json)
+        _say(ask(lambda client: _submitted_anew(client, intent)), json)
         return
     from libs.client.commands.asking import exit_of
 
@@ -130,6 +137,20 @@ async def _submitted(client: Client, intent: Intent) -> Submitted:
         told_ = "It may be on the log all the same. Type exactly this, which does it once at most:"
         again = f"deed submit - <<'END'\n{document(intent)}\nEND"
         raise Failed(error.code, error.reason, f"{told_}\n{again}", Exit.AWAY) from None
+
+
+async def _submitted_anew(client: Client, intent: Intent) -> Submitted:
+    """The same. Of a retry also waits a while until it is accepted: whoever has retried before, with other content,
+    must hear of it here. Raises SubmissionRejected then."""
+    from libs.client.commands.asking import UNKNOWN_S
+    from libs.client.retrying import is_retry
+
+    submitted = await _submitted(client, intent)
+    if is_retry(intent):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(UNKNOWN_S), aclosing(client.watch(submitted)) as deeds:
+                await anext(deeds)
+    return submitted
 
 
 async def _waited(client: Client, intent: Intent, timeout_s: float, json: bool) -> Deed:

@@ -217,6 +217,21 @@ def test_what_definitely_did_not_happen_is_retried_once(deed: Program, tmp_path:
     assert (done.exit_code, done.err.partition(":")[0]) == (1, "ALREADY_DONE")
 
 
+def test_a_retry_without_an_expiry_is_one_new_intent_and_another_one_is_told_of_it(deed: Program) -> None:
+    document = {"tool": "builtin/journal", "account": "main", "capability": "wrong", "arguments": {"n": 9}}
+    before = deed("submit", "-", "--wait", "--json", given=json.dumps(document)).object["intent_id"]
+    mended = json.dumps({**document, "capability": "builtin.journal"})
+    first = deed("retry", before, "-", given=mended)
+    again = deed("retry", before, "-", "--wait", "--json", given=mended)
+    assert (first.exit_code, again.exit_code) == (0, 0), (first, again)
+    assert first.out == f"{again.object['intent_id']}\n"
+    for wait in ((), ("--wait",)):
+        other = deed("retry", before, "-", *wait, given=json.dumps(document))
+        assert (other.exit_code, other.err.partition(":")[0]) == (1, "KEY_REUSED"), other
+        assert f"It was retried already, with other content: `deed get {first.lines[0]}`" in other.err
+        assert "new idempotency key" not in other.err
+
+
 def test_what_may_have_been_submitted_is_typed_again_without_being_done_twice(deed: Program) -> None:
     """The same words would be another intent: with another key, another expiry and other times."""
     away = {"DEED_GATEWAY": "127.0.0.1:9", "DEED_TOKEN": "mine-and-mine", "DEED_CALL_TIMEOUT_MS": "300"}
