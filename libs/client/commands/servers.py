@@ -85,6 +85,7 @@ def add(
 ) -> None:
     """Registers a server, or replaces what is known about it. Its tools come with `deed tool add --from-mcp`."""
     from libs.client.control import operate
+    from libs.client.discovery import missing_from_file
     from libs.contracts.proto.deedbook.control.v1 import control_pb2 as pb
 
     entry = pb.Server(
@@ -96,7 +97,10 @@ def add(
         put_json({"command_id": done.command_id, "control_seq": done.control_seq})
     else:
         typer.echo(f"{server} is registered: control event {done.control_seq}.")
-        typer.echo(f"Next: `deed tool add --from-mcp {server} --reason TEXT`.")
+        if transport is not Transport.BUILTIN:  # built-in tools are no program that could be asked
+            typer.echo(f"Next: `deed tool add --from-mcp {server} --reason TEXT`.")
+    if transport is not Transport.BUILTIN and (file := missing_from_file(profile or server)):
+        typer.echo(f"{file} does not say yet how {profile or server} is reached: no worker here can.", err=True)
 
 
 def remove(server: Server, reason: Reason, json: Json = False) -> None:

@@ -71,6 +71,20 @@ def test_a_servers_tools_are_discovered_and_registered_by_a_file_or_by_answers(d
     assert deed.json("tool", "show", "git/git_status")["definition"]["name"] == "git_status"
 
 
+def test_a_server_that_the_file_here_does_not_have_is_registered_with_a_warning(deed: Deed) -> None:
+    file = str(deed.root / "servers.toml")
+    added = deed.run("mcp", "add", "nowhere", "--reason", "soon")
+    assert (added.code, added.err.startswith(f"{file} does not say yet how nowhere is reached")) == (0, True), added
+    assert "Next: `deed tool add --from-mcp nowhere" in added.out
+    asked = deed.run("tool", "add", "--from-mcp", "nowhere", "--reason", "x")
+    assert asked.err.startswith("SERVER_UNKNOWN: "), asked
+    assert f"Say in {file} how nowhere is started" in asked.err
+    built_in = deed.run("mcp", "add", "more", "--transport", "builtin", "--reason", "no program")
+    assert ("Next" in built_in.out, built_in.err) == (False, ""), "nobody can ask it for its tools"
+    for server in ("nowhere", "more"):
+        deed("mcp", "remove", server, "--reason", "tried")
+
+
 def test_nobody_answering_registers_nothing(deed: Deed, git: str) -> None:
     said = deed.run("tool", "add", "git/git_log", "--from-mcp", git, "--reason", "x")
     assert (said.code, "ANSWERS_MISSING" in said.err) == (2, True)
