@@ -98,7 +98,8 @@ def list_(
 
 
 def watch(intent: IntentId, json: Json = False) -> None:
-    """Each decision about an intent as it is taken, until it has ended. The exit code says how.
+    """Each decision about an intent as it is taken, until it has ended. The exit code says how. While it waits for a
+    person, whose turn it is.
 
     One that nobody knows yet is waited for a few seconds: it may just have been submitted."""
     last = ask(lambda client: follow(_versions(client, intent), put_json if json else Teller()))
@@ -145,17 +146,23 @@ async def follow(
 
 
 class Teller:
-    """Prints what is new in each version, and at the end how it ended."""
+    """Prints what is new in each version, and at the end how it ended. When it is a person's turn, whose and what to
+    type, once, where it is in nobody's way: a watch would else stand still without a word."""
 
     def __init__(self) -> None:
         self._seen: tuple[Entry, ...] = ()
+        self._turn: list[str] = []
 
     def __call__(self, deed: Deed) -> None:
         from libs.client.rendering.deeds import ended, news
-        from libs.client.rendering.page import put
+        from libs.client.rendering.explaining import turn
+        from libs.client.rendering.page import put, visible
 
         put([*news(deed, self._seen), *(ended(deed) if deed.ended else ())])
         self._seen = deed.timeline
+        told, self._turn = self._turn, turn(deed)
+        for text in self._turn if self._turn != told else ():
+            typer.echo(visible(text), err=True)
 
 
 def exit_of(deed: Deed) -> Exit:

@@ -120,7 +120,7 @@ def _propose(intent: Intent, how: tuple[bool, float, bool]) -> None:
     deed = ask(lambda client: _waited(client, intent, timeout_s, json))
     if json:
         put_json(deed)
-    elif not deed.ended:
+    elif not deed.ended and not deed.waits_for_human:  # else that was told
         typer.echo(f"It is {deed.state.value}; `deed explain {deed.intent_id}` says whose turn it is.", err=True)
     raise typer.Exit(exit_of(deed))
 

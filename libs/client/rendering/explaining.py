@@ -60,6 +60,13 @@ def explained(given: Explanation, deed: Deed, now: datetime) -> Page:
     return [line(given.intent_id, " is ", state(given.state), f": {given.where}."), Grid((), tuple(rows))]
 
 
+def turn(deed: Deed) -> list[str]:
+    """Who must act and what they type, a line each; [] = it goes on without anybody."""
+    found = explain(deed)
+    told = f"It is {found.state.value}. Whose turn it is: {found.who}."
+    return [told, *(f"  {step}" for step in found.next)] if found.who else []
+
+
 def parked_in(deed: Deed) -> tuple[str, ...]:
     """Services that have set the deed aside, by its timeline."""
     parked: dict[str, bool] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from libs.client.commands.asking import Teller
 from libs.client.rendering.explaining import explain, explained, parked_in
 from libs.client.rendering.page import plain
 from libs.client.results import Attempt, AttemptStatus, Doubt, ObjectRef, Progress, State, Waiting
@@ -58,6 +59,22 @@ def test_the_last_look_before_the_call_counts_when_it_refused() -> None:
 def test_a_refusal_that_no_validator_gave_is_told_by_its_own_code() -> None:
     refused = deed(state=State.REFUSED, code="TOOL_CHANGED", reason="another one", rechecks=(finding("TOOL_DENIED"),))
     assert [code for code, *_ in explain(refused).reasons] == ["TOOL_CHANGED"]
+
+
+def test_who_watches_is_told_once_whose_turn_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    tell = Teller()
+    doubt = Doubt(1, AT, "TIMEOUT", "no answer came", None, "resolver", None, None, "", "")
+    agreed = (entry("IntentAccepted"), entry("ApprovalVoted", "ledger.approval"))
+    versions = (deed(), asking(), asking(timeline=agreed), deed(state=State.IN_DOUBT, doubt=doubt))
+    for version in versions:
+        tell(version)
+    said = capsys.readouterr().err.splitlines()
+    assert [line for line in said if line.startswith("It is ")] == [
+        "It is AWAITING_APPROVAL. Whose turn it is: approver or lead, but not agent-7, who asked.",
+        "It is IN_DOUBT. Whose turn it is: resolver.",
+    ]
+    for command in (f"  deed approve {ID}", f"  deed resolve {ID} --applied --evidence TEXT --reason TEXT"):
+        assert sum(line.startswith(command) for line in said) == 1
 
 
 def test_a_doubt_belongs_to_a_role_and_ends_by_evidence() -> None:
