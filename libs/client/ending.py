@@ -15,7 +15,7 @@ import typer
 from libs.client.rendering.page import visible
 from libs.governance.remedies import REMEDIES
 from libs.runtime.settings import SettingsError, StartRefused
-from libs.stack.errors import StackError
+from libs.stack.errors import NoSuchLog, NoSuchService, StackError
 
 if TYPE_CHECKING:
     from grpc.aio import AioRpcError
@@ -78,9 +78,8 @@ def told() -> Iterator[None]:
     except _loaded("libs.client.errors", "DeedbookError") as error:
         _end(of_client(cast("DeedbookError", error)))
     except StackError as error:
-        typer.echo(str(error), err=True)  # a sentence that holds its remedy
-        _put(Failed(error.code, str(error)))
-        raise typer.Exit(Exit.REFUSED) from None
+        there = not isinstance(error, NoSuchLog | NoSuchService)
+        _end(Failed(error.code, str(error), exit_code=Exit.REFUSED if there else Exit.NOT_FOUND))
     except SettingsError as error:
         _end(Failed("SETTING_WRONG", str(error), exit_code=Exit.WRONG_USE))
     except StartRefused as error:  # Kafka does not answer

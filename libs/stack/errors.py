@@ -4,6 +4,8 @@ StackError                 a sentence for the person who typed the command, with
 |- MissingTool             Java, Maven or a way to run PostgreSQL is not there
 |- StartFailed             a server or process did not become ready
 |- Busy                    another stack runs on the same data folder
+|- NoSuchLog               no process of that name has a log here
+|- NoSuchService           no service of that name keeps rows
 |- TopicsDiffer            topics exist with other settings than ours
 """
 
@@ -36,6 +38,18 @@ class Busy(StackError):
     """Another stack holds the data folder."""
 
     code = "BUSY"
+
+
+class NoSuchLog(StackError):
+    """No process of that name has written a log."""
+
+    code = "LOG_NOT_FOUND"
+
+
+class NoSuchService(StackError):
+    """No service of that name keeps rows."""
+
+    code = "SERVICE_UNKNOWN"
 
 
 class TopicsDiffer(StackError):

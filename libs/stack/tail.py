@@ -7,13 +7,13 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
-from libs.stack.errors import StackError
+from libs.stack.errors import NoSuchLog
 
 POLL_S = 0.2
 
 
 def lines(folder: Path, name: str, last: int, follow: bool) -> Iterator[str]:
-    """Lines of one log, or of all with the name before each. Endless when `follow`."""
+    """Lines of one log, or of all with the name before each. Endless when `follow`. Raises NoSuchLog."""
     ends: dict[Path, int] = {}
     for file in _files(folder, name):
         text = file.read_bytes()
@@ -50,7 +50,7 @@ def _files(folder: Path, name: str) -> list[Path]:
     chosen = [file for file in found if file.stem == name]
     if not chosen:
         names = ", ".join(file.stem for file in found) or "none"
-        raise StackError(f"There is no log of {name}; there are: {names}.")
+        raise NoSuchLog(f"There is no log of {name}; there are: {names}.")
     return chosen
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from libs.stack.databases import with_database
-from libs.stack.errors import StackError, StartFailed
+from libs.stack.errors import NoSuchService, StartFailed
 from libs.stack.folders import Folder
 from libs.stack.ports import Ports
 from libs.stack.postgres import NAME, Postgres
@@ -15,12 +15,12 @@ from libs.stack.topics import DECIDERS
 
 
 def database_of(folder: Folder, service: str) -> str:
-    """The DSN of the database with the schema of this service, in the shape that runs. Raises StackError for a service
-    that keeps no rows, StartFailed when nothing runs: the rows may then be in the databases of either shape."""
+    """The DSN of the database with the schema of this service, in the shape that runs. Raises NoSuchService for
+    one that keeps no rows, StartFailed when nothing runs: the rows may then be in the databases of either shape."""
     rows = {row.name: row.database for row in _plan(folder).rows}
     database = rows.get(service) or (rows["w1"] if service in DECIDERS else "")
     if not database:
-        raise StackError(f"{service} keeps no rows; these do: {', '.join((*DECIDERS, 'control', 'status'))}.")
+        raise NoSuchService(f"{service} keeps no rows; these do: {', '.join((*DECIDERS, 'control', 'status'))}.")
     return with_database(_server(folder), database)
 
 

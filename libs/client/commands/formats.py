@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from libs.client.ending import Failed, told
+from libs.client.ending import Exit, Failed, told
 from libs.client.options import OPERATE, Json, examples, put_json
 from libs.client.rendering.page import show_table
+from libs.stack.errors import NoSuchService
 from libs.stack.folders import Folder, home
 from libs.stack.where import database_of
 
@@ -61,11 +62,12 @@ def _asked(service: str, question: Callable[[str], Coroutine[Any, Any, Floor]]) 
     from libs.ledger.formats import FormatRefused
 
     with told():
-        dsn = os.environ.get("DEED_DATABASE_URL") or database_of(Folder(home()), service)
         try:
+            dsn = os.environ.get("DEED_DATABASE_URL") or database_of(Folder(home()), service)
             return asyncio.run(question(dsn))
-        except FormatRefused as error:
-            raise Failed(error.code, str(error)) from None
+        except (FormatRefused, NoSuchService) as error:
+            exit_code = Exit.NOT_FOUND if error.code == NoSuchService.code else Exit.REFUSED
+            raise Failed(error.code, str(error), exit_code=exit_code) from None
 
 
 def _print(found: Floor, json: bool) -> None:

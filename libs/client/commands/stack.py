@@ -77,8 +77,11 @@ def logs(
 ) -> None:
     """Prints the logs of the processes."""
     with told():
+        logs = Folder(home()).logs
+        if not name and not any(logs.glob("*.log")):
+            typer.echo(f"There are no logs in {logs}: nothing was started here yet (`deed up`).", err=True)
         try:
-            for line in tail.lines(Folder(home()).logs, name, lines, follow):
+            for line in tail.lines(logs, name, lines, follow):
                 typer.echo(line)
         except KeyboardInterrupt:
             raise typer.Exit(0) from None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from libs.client.ending import Exit, told
+from libs.client.ending import Exit, Failed, told
 from libs.client.options import PROPOSE, Json, connection, examples, put_json
 
 if TYPE_CHECKING:
@@ -50,12 +50,17 @@ def submission(
 
 
 def _id(which: str) -> str:
-    """The id of a submission by its place on the log; an id as it is."""
+    """The id of a submission by its place on the log; an id as it is. Raises Failed for what is no place."""
     from libs.governance.identity import submission_id
     from libs.runtime.requests import show_id
 
+    if "/" not in which:
+        return which
     place = PLACE.fullmatch(which)
-    return show_id(submission_id(place[1], int(place[2]), int(place[3]))) if place else which
+    if place is None:
+        reason = f"{which} is not TOPIC/PARTITION/OFFSET, such as intents/3/1742: both numbers are 0 or more"
+        raise Failed("PLACE_INVALID", reason, "`deed submit` names the submission's id, too.", Exit.WRONG_USE)
+    return show_id(submission_id(place[1], int(place[2]), int(place[3])))
 
 
 async def _look(to: Connection, submission_id: str, wanted: tuple[str, str]) -> pb.Submission:

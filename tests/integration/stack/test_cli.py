@@ -78,7 +78,7 @@ def test_a_service_is_found_in_the_database_of_the_shape_that_runs(
     process = start(folder, replace(servers, postgres_dsn=""), "w1")
     wait_for(migrate(database_of(folder, "budget"), ["budget"]))
     assert deed("format", "show", "budget").startswith("budget writes state format 1.")
-    assert "gateway keeps no rows; these do: intake," in deed("format", "show", "gateway", status=1)
+    assert "gateway keeps no rows; these do: intake," in deed("format", "show", "gateway", status=3)
     deed("down")
     assert process.wait(WAIT_S) == 0
 
@@ -86,12 +86,12 @@ def test_a_service_is_found_in_the_database_of_the_shape_that_runs(
 def test_nothing_is_no_error(folder: Folder) -> None:
     assert deed("ps") == "Nothing runs.\n"
     assert deed("down") == "Nothing was running.\n"
-    assert deed("logs") == ""
+    assert deed("logs") == f"There are no logs in {folder.logs}: nothing was started here yet (`deed up`).\n"
 
 
 def test_wrong_words_are_refused(folder: Folder) -> None:
     assert "sideways is none of colocated, separate" in deed("up", "--shape", "sideways", status=2)
-    assert "There is no log of w9; there are: none." in deed("logs", "w9", status=1)
+    assert deed("logs", "w9", status=3) == "LOG_NOT_FOUND: There is no log of w9; there are: none.\n"
 
 
 def test_a_missing_java_is_said_in_one_sentence_and_nothing_is_left(folder: Folder, tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_missing_java_is_said_in_one_sentence_and_nothing_is_left(folder: Fold
     words = [sys.executable, "-m", "libs.client.cli", "up"]
     said = subprocess.run(words, env=env, capture_output=True, text=True, check=False, timeout=WAIT_S)
     assert said.returncode == 1
-    assert said.stderr.strip().splitlines()[-1].startswith("Kafka needs Java 17 or newer and none was found")
+    assert said.stderr.strip().splitlines()[-1].startswith("START_FAILED: Kafka needs Java 17 or newer and none was")
     assert processes.alive(folder.run) == []
     assert deed("ps").startswith("Nothing runs. The last start: Kafka needs Java 17")
 
@@ -117,5 +117,5 @@ def test_a_data_folder_that_cannot_be_made_is_said_in_a_sentence(command: str, m
     if command.startswith("up"):
         assert said.exit_code == 1
         assert said.output == (
-            "The data folder /dev/null/deed cannot be made (Not a directory): name another one in DEED_HOME.\n"
+            "STACK: The data folder /dev/null/deed cannot be made (Not a directory): name another one in DEED_HOME.\n"
         )
