@@ -67,7 +67,7 @@ def test_a_sentence_of_the_local_system_is_an_object_for_a_program_too() -> None
     env = {"DEED_HOME": "/dev/null/deed"}
     said = CliRunner().invoke(build(), ["up", "--json"], env=env)
     error = json.loads(said.stdout)["error"]
-    assert (error["code"], said.exit_code, said.stderr) == ("STACK", 1, f"{error['reason']}\n")
+    assert (error["code"], said.exit_code, said.stderr) == ("STACK", 1, f"STACK: {error['reason']}\n")
 
 
 async def test_a_command_whose_answer_is_lost_is_looked_for_before_it_is_given_again() -> None:
