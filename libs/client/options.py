@@ -6,12 +6,13 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
 import typer
 
-from libs.client.ending import told
+from libs.client.ending import Exit, Failed, told
 from libs.client.settings import ClientSettings
 from libs.runtime.settings import KafkaSettings, SettingsError, load
 
@@ -61,6 +62,15 @@ def ask(question: Callable[[Client], Awaitable[T]]) -> T:
     with told():
         kafka = load(KafkaSettings) if load(ClientSettings).kafka_bootstrap else None
         return asyncio.run(run(Client(connection(), kafka)))
+
+
+def text_of(file: str) -> str:
+    """What is in a file of text; -: what comes from the input. Raises Failed: FILE_UNREADABLE."""
+    try:
+        return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        mend = "Name a file of UTF-8 text that is there and that you may read, or - for the input."
+        raise Failed("FILE_UNREADABLE", f"{file}: {error}", mend, Exit.WRONG_USE) from None
 
 
 def put_json(answer: Any) -> None:

@@ -54,7 +54,7 @@ SUBMITTING: Final[Mapping[str, str]] = {  # intake, and the front doors
 CALLING: Final[Mapping[str, str]] = {  # any gRPC call
     "UNAUTHENTICATED": "Give a valid token (DEED_TOKEN, DEED_TOKEN_FILE) or sign (`deed did`); locally, `deed up`.",
     "ACCOUNT_DENIED": "Name an account of your token, or ask for a token that has this one.",
-    "ROLE_MISSING": "Ask somebody who has one of the roles that the reason names; local: `deed --as NAME`.",
+    "ROLE_MISSING": "Ask somebody with a role that the reason names; for what is in force operator, admin or platform.",
     "PLATFORM_ROLE_MISSING": "Ask whoever rules what all tenants share (role platform).",
     "NOT_FOUND": "Check the id and the tenant of your token; what is just submitted is there in a moment.",
     "BAD_REQUEST": _TYPED,
@@ -121,7 +121,7 @@ PAYING: Final[Mapping[str, str]] = {
 EXECUTING: Final[Mapping[str, str]] = {
     "CANCELLED": "Somebody called it off, as the reason says; if it shall happen after all, submit under a new key.",
     "KILLED": _SWITCH,
-    "TOOL_CHANGED": "An operator looks at the new definition (`deed tool show TOOL`) and accepts it; then submit anew.",
+    "TOOL_CHANGED": "An operator says `deed tool accept TOOL`, which shows the difference and asks; then submit anew.",
     "APPROVAL_CHANGED": "Submit again under a new key: the people whom the policy names now are asked then.",
     "PRICE_CHANGED": "Submit again under a new key: the tool's price has risen since it was validated.",
     "ALREADY_REQUESTED": _LOOK,

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from libs.client.ending import Exit, Failed, told
-from libs.client.options import OPERATE, Json, Reason, examples, put_json
+from libs.client.options import OPERATE, Json, Reason, examples, put_json, text_of
 
 if TYPE_CHECKING:
     from libs.governance.policy import PolicySnapshot
@@ -83,9 +81,7 @@ def _read(file: str) -> tuple[PolicySnapshot, str]:
 
     with told():
         try:
-            text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+            text = text_of(file)
             return read_policy(text), text
         except PolicyRefused as error:
             raise Failed(error.code, str(error), "Correct what the reason names.") from None
-        except (OSError, UnicodeError) as error:
-            raise Failed("FILE_UNREADABLE", f"{file}: {error}", exit_code=Exit.WRONG_USE) from None

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from libs.client.ending import Exit, Failed, told
-from libs.client.options import MICROS_MAX, PROPOSE, Json, ask, examples, put_json
+from libs.client.options import MICROS_MAX, PROPOSE, Json, ask, examples, put_json, text_of
 
 if TYPE_CHECKING:
     from libs.client.client import Client
@@ -78,7 +76,7 @@ def submit(  # noqa: PLR0913, PLR0917 - each is an option of the command
             "edited_from": edited_from,
         }
         is_file = what == "-" or what.endswith(".json")
-        document: dict[str, Any] = text.read_document(_text(what)) if is_file else {"tool": what}
+        document: dict[str, Any] = text.read_document(text_of(what)) if is_file else {"tool": what}
         intent = text.make(text.together(document, options, arguments or []))
     _propose(intent, (wait, timeout, json))
 
@@ -98,7 +96,7 @@ def retry(
     from libs.client.retrying import again, check_may_be_retried
 
     with told():
-        given = text.read_document(_text(file))
+        given = text.read_document(text_of(file))
         intent = text.make(given)
     deed = ask(lambda client: client.get(before))
     with told():
@@ -177,10 +175,3 @@ def _say(submitted: Submitted, json: bool) -> None:
     asked += f" --digest {submitted.content_digest}"
     typer.echo(f"It is on the log. `{asked}` says whether it is accepted,", err=True)
     typer.echo(f"`deed watch {submitted.intent_id}` what becomes of it.", err=True)
-
-
-def _text(file: str) -> str:
-    try:
-        return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Failed("FILE_UNREADABLE", f"{file}: {error}", exit_code=Exit.WRONG_USE) from None

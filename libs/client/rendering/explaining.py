@@ -11,7 +11,7 @@ from libs.client.rendering.page import Cell, Grid, Page, Words, line
 from libs.client.rendering.words import moment, state, until
 from libs.client.results import Deed, Finding, State
 from libs.contracts.events import EffectClass, FailureCategory, Verdict
-from libs.governance.remedies import remedy
+from libs.governance.remedies import PAYING, remedy
 
 PARKED = "KeyParked"
 UNPARKED = "KeyUnparked"
@@ -19,8 +19,8 @@ UNPARKED = "KeyUnparked"
 
 @dataclass(frozen=True)
 class Explanation:
-    """`who`: whose turn it is, "" = nobody has to act; `until` None = no deadline. `reasons`: (code, reason, target,
-    remedy) of all that stands against it; `next`: what can be done now, in order."""
+    """`who`: whose turn it is, "" = nobody has to act; `until` None = none that is known. `reasons`: (code, reason,
+    target, remedy) of all that stands against it; `next`: what can be done now, in order."""
 
     intent_id: str
     state: State
@@ -51,7 +51,7 @@ def explained(given: Explanation, deed: Deed, now: datetime) -> Page:
     if given.who:
         rows.append(("whose turn", Words(given.who, "bold")))
     if not deed.ended:
-        rows.append(("until", until(given.until, now)))
+        rows.append(("until", _until(given, deed, now)))
     for code, reason, target, _ in given.reasons:
         rows.append(("why", f"{code}: {reason}{f' ({target})' if target and target not in reason else ''}"))
     remedies = dict.fromkeys(told for *_, told in given.reasons if told)
@@ -65,6 +65,13 @@ def turn(deed: Deed) -> list[str]:
     found = explain(deed)
     told = f"It is {found.state.value}. Whose turn it is: {found.who}."
     return [told, *(f"  {step}" for step in found.next)] if found.who else []
+
+
+def _until(given: Explanation, deed: Deed, now: datetime) -> str:
+    """Until when. How long a call may take stands in the registry, not in the deed."""
+    if deed.state is State.RUNNING and given.until is None and not given.who:
+        return f"the time-out of the call is over (timeout_ms in `deed tool show {deed.tool}`)"
+    return until(given.until, now)
 
 
 def parked_in(deed: Deed) -> tuple[str, ...]:
@@ -152,6 +159,16 @@ def _succeeded(deed: Deed) -> _Told:
     return f"it was carried out{f' and made {made}' if made else ''}", "", iter(())
 
 
+def _denied(deed: Deed) -> _Told:
+    if deed.code in PAYING:
+        why = "there was no budget for it"
+    elif deed.code == "NO_APPROVERS":
+        why = "the policy names nobody who may agree to it"
+    else:
+        why = "a person refused it" if deed.code == "DENIED" else "there was no consent, or no budget"
+    return f"{why}; the tool was not called", "", _after_an_end(deed)
+
+
 def _ended(where: str) -> Callable[[Deed], _Told]:
     def told(deed: Deed) -> _Told:
         return where, "", _after_an_end(deed)
@@ -183,7 +200,7 @@ _STATES: Mapping[State, Callable[[Deed], _Told]] = {
     State.SUCCEEDED: _succeeded,
     State.FAILED: _ended("the tool definitely did not do it"),
     State.BLOCKED: _ended("a validator said no; the tool was not called"),
-    State.DENIED: _ended("there was no consent, or no budget; the tool was not called"),
+    State.DENIED: _denied,
     State.CANCELLED: _ended("it was called off in time; nothing took effect"),
     State.EXPIRED: _ended("it was too late; nothing took effect"),
     State.REFUSED: _ended("what had been decided did not hold any more at the last look; the tool was not called"),

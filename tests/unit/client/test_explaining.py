@@ -117,6 +117,8 @@ def test_a_call_says_where_since_when_and_how_far_it_is() -> None:
     )  # fmt: skip
     where = explain(running).where
     assert where == "attempt 2 at git since 2026-11-21 22:00:01Z; it waits for the tool's answer; it says 40 % half way"
+    said = [" ".join(one.split()) for one in plain(explained(explain(running), running, later(3)))]
+    assert "until the time-out of the call is over (timeout_ms in `deed tool show git/git_commit`)" in said
 
 
 def test_success_says_what_was_made() -> None:
@@ -133,6 +135,19 @@ def test_only_what_may_succeed_next_time_is_to_be_tried_again() -> None:
 def test_what_a_person_refused_may_come_back_corrected() -> None:
     assert explain(deed(state=State.DENIED, code="DENIED")).next == (f"deed submit FILE --edited-from {ID}",)
     assert explain(deed(state=State.DENIED, code="BUDGET_EXCEEDED")).next == ()
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("DENIED", "a person refused it"),
+        ("NO_APPROVERS", "the policy names nobody who may agree to it"),
+        ("BUDGET_EXCEEDED", "there was no budget for it"),
+        ("BUDGET_MISSING", "there was no budget for it"),
+    ],
+)
+def test_a_denial_says_whether_a_person_or_the_budget_said_no(code: str, said: str) -> None:
+    assert explain(deed(state=State.DENIED, code=code)).where == f"{said}; the tool was not called"
 
 
 def test_a_deed_past_its_expiry_without_an_end_points_to_the_lanes() -> None:
