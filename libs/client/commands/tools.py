@@ -115,6 +115,7 @@ def accept(
     from libs.client.control import operate
     from libs.contracts.proto.deedbook.control.v1 import control_pb2 as pb
 
+    now = before = None
     if not definition_hash:
         server, _, name = tool.partition("/")
         with told():
@@ -129,7 +130,13 @@ def accept(
             confirm(f"Accept {tool} as it is now?", yes)
         definition_hash = now.hash
     request = pb.AcceptToolRequest(tool=tool, definition_hash=definition_hash, reason=reason)
-    _say(f"{tool} is in use", operate(lambda control: control.change("AcceptTool", request)), json)
+    done = operate(lambda control: control.change("AcceptTool", request))
+    if now is not None and before is not None and now.hash != before.definition_hash:
+        # Accepted is a hash; without its text nobody could see afterwards what it was.
+        before.definition, before.definition_hash = now.definition, ""
+        anew = pb.RegisterToolRequest(tool=tool, entry=before, reason=reason)
+        done = operate(lambda control: control.change("RegisterTool", anew))
+    _say(f"{tool} is in use", done, json)
 
 
 def quarantine(tool: Tool, reason: Reason, json: Json = False) -> None:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
+import time
+from hashlib import sha256
+from pathlib import Path
 
 import pytest
 
 from examples.servers import ensure
+from libs.governance.digests import canonical
 from tests.integration.operators.conftest import Deed
 
 pytestmark = pytest.mark.integration
@@ -33,12 +38,25 @@ COMMIT = (
     "commit",
     "hash (.*)",
 )
+NOTES = """
+from mcp.server.mcpserver import MCPServer
+server = MCPServer("notes")
+@server.tool(description="Appends.")
+def append(text: str) -> str:
+    return text
+server.run()
+"""
 POLICY: dict[str, object] = {
     "version": 1,
     "tools": {"allow": ["*"]},
     "freshness": {"default": {"soft_ms": 60_000, "hard_ms": 600_000}},
     "grounding": {"required_for": []},
 }
+
+
+def _file(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
 
 
 @pytest.fixture(scope="package")
@@ -105,6 +123,39 @@ def test_a_quarantine_ends_when_somebody_accepts_what_the_server_offers(deed: De
     assert (said.code, said.err.split(":")[0]) == (1, "NOT_QUARANTINED")
     deed("tool", "remove", "git/git_status", "--reason", "over")
     assert deed.run("tool", "remove", "git/git_status", "--reason", "over").code == 3
+
+
+@pytest.mark.requirement("F2")
+def test_what_was_accepted_is_what_is_shown_afterwards(deed: Deed, git: str) -> None:
+    program, table, answers = (deed.root / name for name in ("notes.py", "servers.toml", "notes.toml"))
+    program.write_text(NOTES)
+    before = table.read_text()
+    table.write_text(before + f"[servers.notes]\nargv = {json.dumps([sys.executable, str(program)])}\n")
+    answers.write_text('[tools.append]\ncapability = "notes"\neffect = "WRITE"\nprice_micros = 1\ntimeout_ms = 9000\n')
+    deed("mcp", "add", "notes", "--reason", "notes")
+    deed("tool", "add", "--from-mcp", "notes", "--answers", str(answers), "--reason", "notes")
+    program.write_text(NOTES.replace("Appends", "Appends and mails"))
+    deed("policy", "publish", str(_file(deed.root / "all.json", json.dumps(POLICY))), "--reason", "for all")
+    deed("budget", "set", "tenant", "acme", "--hard-micros", "5000", "--reason", "for a call")
+    called = deed.run("submit", "notes/append", "text=x", "--capability", "notes", "--wait")
+    assert "TOOL_CHANGED" in called.out, called
+    while deed.json("tool", "show", "notes/append")["state"] != "QUARANTINED":
+        time.sleep(0.1)
+    shown = deed.run("tool", "accept", "notes/append", "--yes", "--reason", "read it")
+    assert (shown.code, "Appends and mails" in shown.err) == (0, True), shown
+    found = deed.json("tool", "show", "notes/append")
+    assert (found["state"], found["definition"]["description"]) == ("ACTIVE", "Appends and mails.")
+    assert found["definition_hash"] == sha256(canonical(found["definition"])).hexdigest()
+    assert (found["price_micros"], found["capability"]) == (1, "notes")  # what the operator had said stays
+    again = deed.run("tool", "accept", "notes/append", "--yes", "--reason", "again")
+    assert again.err.split(":")[0] == "NOT_QUARANTINED"
+    for words in (
+        ("tool", "remove", "notes/append"),
+        ("mcp", "remove", "notes"),
+        ("budget", "remove", "tenant", "acme"),
+    ):
+        deed(*words, "--reason", "tried")
+    table.write_text(before)
 
 
 @pytest.mark.requirement("C1")
