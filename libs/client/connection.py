@@ -17,7 +17,7 @@ from libs.client.settings import ClientSettings
 from libs.runtime import devkeys
 from libs.runtime.settings import SettingsError, is_loopback
 from libs.runtime.settings import load as load_settings
-from libs.stack.errors import StackError
+from libs.stack.errors import NothingRuns, StackError
 from libs.stack.folders import Folder, home
 from libs.stack.report import load
 
@@ -103,7 +103,7 @@ def _local(name: str) -> str:
         raise SettingsError(str(error)) from None
     port = next((line.ports.get("grpc", 0) for line in lines if line.name == name), 0)
     if not port:
-        raise SettingsError(f"No {name} runs here: `deed up`, or name another one in DEED_{name.upper()}.")
+        raise NothingRuns(f"No {name} runs here: `deed up`, or name another one in DEED_{name.upper()}.")
     return f"127.0.0.1:{port}"
 
 

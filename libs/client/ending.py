@@ -15,7 +15,7 @@ import typer
 from libs.client.rendering.page import visible
 from libs.governance.remedies import REMEDIES
 from libs.runtime.settings import SettingsError, StartRefused
-from libs.stack.errors import NoSuchLog, NoSuchService, StackError
+from libs.stack.errors import NoSuchLog, NoSuchService, NothingRuns, StackError
 
 if TYPE_CHECKING:
     from grpc.aio import AioRpcError
@@ -50,6 +50,8 @@ MEANINGS: Final[Mapping[Exit, str]] = {
 
 _OF_REQUESTS: Final[Mapping[str, Exit]] = {
     "BAD_REQUEST": Exit.WRONG_USE,
+    "ID_INVALID": Exit.WRONG_USE,
+    "VALUE_INVALID": Exit.WRONG_USE,
     "IN_DOUBT": Exit.IN_DOUBT,
     "NOT_ENDED": Exit.WAITING,
 }
@@ -77,6 +79,8 @@ def told() -> Iterator[None]:
         _end(error)
     except _loaded("libs.client.errors", "DeedbookError") as error:
         _end(of_client(cast("DeedbookError", error)))
+    except NothingRuns as error:
+        _end(Failed(error.code, str(error), exit_code=Exit.AWAY))
     except StackError as error:
         there = not isinstance(error, NoSuchLog | NoSuchService)
         _end(Failed(error.code, str(error), exit_code=Exit.REFUSED if there else Exit.NOT_FOUND))

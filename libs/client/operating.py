@@ -12,7 +12,7 @@ from pydantic import Field
 
 from libs.client.settings import ClientSettings
 from libs.runtime.settings import KafkaSettings, Secret, Settings, SettingsError, StartRefused, is_loopback, load
-from libs.stack.errors import StackError
+from libs.stack.errors import NothingRuns, StackError
 from libs.stack.folders import Folder, home
 from libs.stack.report import Report
 from libs.stack.report import load as load_report
@@ -56,7 +56,7 @@ def log_settings() -> KafkaSettings:
     report = local()
     port = next((line.ports["kafka"] for line in report.lines if "kafka" in line.ports), 0)
     if not port:
-        raise SettingsError("No Kafka runs here: `deed up`, or name the brokers in DEED_KAFKA_BOOTSTRAP.")
+        raise NothingRuns("No Kafka runs here: `deed up`, or name the brokers in DEED_KAFKA_BOOTSTRAP.")
     return load(KafkaSettings, kafka_bootstrap=f"127.0.0.1:{port}", lanes=report.lanes)
 
 
@@ -103,6 +103,8 @@ def databases() -> list[str]:
         return given
     try:
         return databases_of(Folder(home()))
+    except NothingRuns:
+        raise
     except StackError as error:
         raise SettingsError(str(error)) from None
 

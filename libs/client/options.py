@@ -27,6 +27,12 @@ PROPOSE, DECIDE, OPERATE = (
     "Decide and mend",
     "Operate and audit",
 )  # the groups of commands in `deed --help`
+NAMES = {
+    "tenant": ("the tenant's name", "acme"),
+    "account": ("the account's name", "acme/main"),
+    "tool": ("the tool's id", "git/git_commit"),
+    "capability": ("the capability's name", "git.write"),
+}  # what a switch or a cap is for, what it is called, and such a one
 _WHO: ContextVar[str] = ContextVar("who", default="")
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable: one object, or one per line for streams.")]
 IntentId = Annotated[str, typer.Argument(metavar="INTENT", help="The intent's id, a UUID.")]
@@ -62,6 +68,15 @@ def ask(question: Callable[[Client], Awaitable[T]]) -> T:
     with told():
         kafka = load(KafkaSettings) if load(ClientSettings).kafka_bootstrap else None
         return asyncio.run(run(Client(connection(), kafka)))
+
+
+def check_named(kind: str, name: str) -> None:
+    """Raises Failed when the name is left out of what a switch or a cap is for."""
+    if not name and kind in NAMES:
+        called, shape = NAMES[kind]
+        raise Failed(
+            "WRONG_USE", f"{called} is missing", f"Name it after the word {kind}, such as {shape}.", Exit.WRONG_USE
+        )
 
 
 def text_of(file: str) -> str:

@@ -45,7 +45,7 @@ async def sample(seconds: float) -> Sample:
     processes = known()
     if not processes:
         mend = "Start the local system (`deed up`), or name all processes in DEED_PROCESSES."
-        raise Failed("NO_PROCESSES", "where the processes are, nobody said", mend, Exit.NOT_FOUND)
+        raise Failed("NO_PROCESSES", "where the processes are, nobody said", mend, Exit.AWAY)
     loop = asyncio.get_running_loop()
     began, before = loop.time(), await listen(processes)
     await asyncio.sleep(seconds)

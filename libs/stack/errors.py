@@ -3,6 +3,7 @@
 StackError                 a sentence for the person who typed the command, with the remedy
 |- MissingTool             Java, Maven or a way to run PostgreSQL is not there
 |- StartFailed             a server or process did not become ready
+|- NothingRuns             there is no local system to ask; for whoever calls it, a setting is missing
 |- Busy                    another stack runs on the same data folder
 |- NoSuchLog               no process of that name has a log here
 |- NoSuchService           no service of that name keeps rows
@@ -12,6 +13,8 @@ StackError                 a sentence for the person who typed the command, with
 from __future__ import annotations
 
 from typing import ClassVar
+
+from libs.runtime.settings import SettingsError
 
 
 class StackError(Exception):
@@ -31,6 +34,13 @@ class StartFailed(StackError):
     """A server or a process did not become ready in time."""
 
     code = "START_FAILED"
+    category = "TRANSIENT"
+
+
+class NothingRuns(StackError, SettingsError):
+    """The local system is what is meant, and that what is needed of it does not run."""
+
+    code = "AWAY"
     category = "TRANSIENT"
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from libs.client.ending import Failed, told
-from libs.client.options import MICROS_MAX, OPERATE, Json, Reason, examples, put_json
+from libs.client.options import MICROS_MAX, OPERATE, Json, Reason, check_named, examples, put_json
 from libs.client.rendering.page import show_table
 
 if TYPE_CHECKING:
@@ -140,6 +140,8 @@ def _cell(value: Any) -> str:
 
 
 def _scope(kind: Kind, name: str, period: Period, cost_class: CostClass | None) -> dict[str, Any]:
+    with told():
+        check_named(kind.value, name)
     return {
         "kind": f"BUDGET_KIND_{kind.name}",
         "id": name,

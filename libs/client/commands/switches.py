@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from libs.client.ending import Exit
-from libs.client.options import OPERATE, Json, Reason, examples, put_json
+from libs.client.ending import Exit, told
+from libs.client.options import OPERATE, Json, Reason, check_named, examples, put_json
 from libs.client.rendering.page import show_table
 
 if TYPE_CHECKING:
@@ -97,6 +97,9 @@ def _flip(kind: Kind, name: str, stopped: bool, reason: str, how: tuple[float, b
     from libs.client.processes import confirmations
     from libs.contracts.proto.deedbook.control.v1 import control_pb2 as pb
 
+    if kind is not Kind.TENANT:  # that may be left out: the own one
+        with told():
+            check_named(kind.value, name)
     switch = pb.Switch(kind=f"SWITCH_KIND_{kind.name}", id=name, stopped=stopped)
     request = pb.FlipSwitchRequest(switch=switch, reason=reason)
     wait_s, json = how

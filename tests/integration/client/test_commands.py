@@ -135,7 +135,7 @@ def test_people_agree_to_exactly_what_they_saw(deed: Program) -> None:
     assert (mine.exit_code, mine.err.partition(":")[0]) == (4, "SELF_APPROVAL")
     assert deed("--as", "ann", "approve", intent).exit_code == 2, "in a script nobody can be asked"
     unseen = deed("--as", "ann", "approve", intent, "--json", given="y\n")
-    assert (unseen.exit_code, unseen.err.partition(":")[0], unseen.out) == (2, "NOT_CONFIRMED", "")
+    assert (unseen.exit_code, unseen.object["error"]["code"]) == (2, "NOT_CONFIRMED")
     other = deed("--as", "ann", "approve", intent, "--yes", "--digest", "00" * 32)
     assert (other.exit_code, other.err.partition(":")[0]) == (1, "DIGEST_MISMATCH")
     digest = deed("get", intent, "--json").object["approval"]["action_digest"]

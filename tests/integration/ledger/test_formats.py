@@ -260,4 +260,4 @@ def test_an_operator_shows_and_raises_the_floor(rows: str, monkeypatch: pytest.M
 def test_without_a_system_it_says_what_to_do(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEED_HOME", str(tmp_path))
     monkeypatch.delenv("DEED_DATABASE_URL", raising=False)
-    assert "Nothing runs: `deed up`" in deed("show", "budget", status=1)
+    assert "Nothing runs: `deed up`" in deed("show", "budget", status=5)

@@ -150,4 +150,4 @@ def test_the_command_shows_and_clears(rows: str, lane: int, monkeypatch: pytest.
 def test_without_a_system_it_says_what_to_do(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEED_HOME", str(tmp_path))
     monkeypatch.delenv("DEED_DATABASE_URL", raising=False)
-    assert "Nothing runs: `deed up`" in deed(status=2)
+    assert "Nothing runs: `deed up`" in deed(status=5)

@@ -166,7 +166,7 @@ def test_a_cap_is_set_shown_with_its_sums_and_removed(deed: Deed) -> None:
     assert (row["reserved_micros"], row["spent_micros"], row["left_micros"]) == (0, 0, 5000)
     assert "5,000" in deed("budget", "show")
     said = deed.run("budget", "set", "tenant", "acme", "--hard-micros", "1", "--soft-micros", "2", "--reason", "x")
-    assert (said.code, said.err.split(":")[0]) == (1, "VALUE_INVALID")
+    assert (said.code, said.err.split(":")[0]) == (2, "VALUE_INVALID")
     deed("budget", "remove", "tenant", "acme", "--reason", "over")
     assert not any(one["window"].startswith("DAY") for one in deed.json("budget", "show"))
 

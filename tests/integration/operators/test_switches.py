@@ -37,7 +37,7 @@ def test_a_kill_that_changes_nothing_or_names_nothing_says_why(deed: Deed) -> No
     said = deed.run("unkill", "tenant", "nobody", "--reason", "x")
     assert (said.code, said.err.split(":")[0]) == (3, "NOT_STOPPED")
     said = deed.run("kill", "tool", "no slash", "--reason", "x")
-    assert (said.code, said.err.split(":")[0]) == (1, "ID_INVALID")
+    assert (said.code, said.err.split(":")[0]) == (2, "ID_INVALID")
     said = deed.run("kill", "tenant", "--reason", "")
     assert (said.code, "reason" in said.err) == (1, True)
     assert deed.run("kill", "sideways", "--reason", "x").code == 2

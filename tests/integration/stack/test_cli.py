@@ -73,7 +73,7 @@ def test_what_runs_is_shown_and_stopped(folder: Folder, servers: Servers) -> Non
 def test_a_service_is_found_in_the_database_of_the_shape_that_runs(
     folder: Folder, servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert deed("format", "show", "budget", status=1).startswith("Nothing runs: `deed up`")
+    assert deed("format", "show", "budget", status=5).startswith("AWAY: Nothing runs: `deed up`")
     monkeypatch.delenv("DEED_POSTGRES_DSN", raising=False)
     process = start(folder, replace(servers, postgres_dsn=""), "w1")
     wait_for(migrate(database_of(folder, "budget"), ["budget"]))

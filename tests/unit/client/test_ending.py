@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 import typer
@@ -16,6 +18,7 @@ from libs.client.ending import Exit, of_client, told
 from libs.client.errors import InvalidRequest, Overloaded, Unavailable
 from libs.governance.remedies import remedy
 from libs.runtime.settings import SettingsError, StartRefused
+from libs.stack.errors import NothingRuns
 from tests.unit.client.given import ID
 
 
@@ -30,6 +33,9 @@ from tests.unit.client.given import ID
         (InvalidRequest("a field"), Exit.WRONG_USE, "BAD_REQUEST"),
         (InvalidRequest("nobody knows", "IN_DOUBT"), Exit.IN_DOUBT, "IN_DOUBT"),
         (InvalidRequest("it runs", "NOT_ENDED"), Exit.WAITING, "NOT_ENDED"),
+        (InvalidRequest("no slash", "ID_INVALID"), Exit.WRONG_USE, "ID_INVALID"),
+        (InvalidRequest("below the soft cap", "VALUE_INVALID"), Exit.WRONG_USE, "VALUE_INVALID"),
+        (NothingRuns("Nothing runs: `deed up`."), Exit.AWAY, "AWAY"),
     ],
 )
 def test_what_goes_wrong_has_its_exit_code(
@@ -51,6 +57,9 @@ def test_what_goes_wrong_has_its_exit_code(
         (("up", "--shape", "round"), "WRONG_USE", "round is none of"),
         (("kil",), "WRONG_USE", "No such command 'kil'"),
         (("budget", "set", "tenant", "acme"), "WRONG_USE", "Missing option '--hard-micros'"),
+        (("kill", "tool", "--reason", "x"), "WRONG_USE", "the tool's id is missing"),
+        (("unkill", "account", "--reason", "x"), "WRONG_USE", "the account's name is missing"),
+        (("budget", "remove", "tenant", "--reason", "x"), "WRONG_USE", "the tenant's name is missing"),
     ],
 )
 def test_what_goes_wrong_is_an_object_for_a_program_too(words: tuple[str, ...], code: str, reason: str) -> None:
@@ -69,6 +78,16 @@ def test_a_sentence_of_the_local_system_is_an_object_for_a_program_too() -> None
     said = CliRunner().invoke(build(), ["up", "--json"], env=env)
     error = json.loads(said.stdout)["error"]
     assert (error["code"], said.exit_code, said.stderr) == ("STACK", 1, f"STACK: {error['reason']}\n")
+
+
+@pytest.mark.parametrize(
+    "command", ["list", "switches", "top --once", "lanes", "verify", "audit budgets", "dead list", "format show budget"]
+)
+def test_a_local_system_that_does_not_run_is_away(command: str, tmp_path: Path) -> None:
+    env = {name: None for name in os.environ if name.startswith("DEED_")} | {"DEED_HOME": str(tmp_path)}
+    said = CliRunner().invoke(build(), command.split(), env=env)
+    assert (said.exit_code, said.stdout) == (Exit.AWAY, "")
+    assert "`deed up`" in said.stderr
 
 
 async def test_a_command_whose_answer_is_lost_is_looked_for_before_it_is_given_again() -> None:
