@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Any
 
 import typer
@@ -24,6 +25,7 @@ COMMANDS = tuple(
         *("stack", "formats", "lanes"),
     )
 )
+PIPE_CLOSED = 128 + 13  # as a shell names the end by SIGPIPE; 0 would say that a check had passed
 EXIT_CODES = "\n".join(("Exit codes:", *(f"{code.value}  {meaning}" for code, meaning in ending.MEANINGS.items())))
 
 
@@ -68,12 +70,26 @@ def main() -> None:
     """Entry point of `deed`."""
     try:
         build()(prog_name="deed")
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # whoever reads has enough: `deed list | head -1`
+            sys.exit(PIPE_CLOSED)
+        raise
     except Exception as error:
         if os.environ.get("DEED_TRACE"):
             raise
         mend = "Please report it, with what `DEED_TRACE=1 deed ...` shows."
         ending.say(ending.Failed("BUG", f"{type(error).__name__}: {error}", mend))
         sys.exit(ending.Exit.REFUSED)
+
+
+def _version(wanted: bool) -> None:
+    if not wanted:
+        return
+    try:
+        typer.echo(f"deed {version('deedbook')}")
+    except PackageNotFoundError:  # it runs from a folder
+        typer.echo("deed, not installed as a package")
+    raise typer.Exit
 
 
 def _everywhere(
@@ -83,6 +99,9 @@ def _everywhere(
             "--as", metavar="NAME", help="At a local system: who you are, since nobody decides on their own requests."
         ),
     ] = "",
+    _: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="Show the version, and end.")
+    ] = False,
 ) -> None:
     """AI agents propose; Deedbook decides, acts once, and proves it."""
     options.act_as(as_)

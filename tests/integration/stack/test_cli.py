@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -78,7 +79,8 @@ def test_a_service_is_found_in_the_database_of_the_shape_that_runs(
     process = start(folder, replace(servers, postgres_dsn=""), "w1")
     wait_for(migrate(database_of(folder, "budget"), ["budget"]))
     assert deed("format", "show", "budget").startswith("budget writes state format 1.")
-    assert "gateway keeps no rows; these do: intake," in deed("format", "show", "gateway", status=3)
+    said = deed("format", "show", "gateway", status=3)
+    assert said.startswith("SERVICE_UNKNOWN: gateway keeps no rows; these do: intake,")
     deed("down")
     assert process.wait(WAIT_S) == 0
 
@@ -87,6 +89,21 @@ def test_nothing_is_no_error(folder: Folder) -> None:
     assert deed("ps") == "Nothing runs.\n"
     assert deed("down") == "Nothing was running.\n"
     assert deed("logs") == f"There are no logs in {folder.logs}: nothing was started here yet (`deed up`).\n"
+
+
+def test_whoever_reads_may_stop_reading(folder: Folder) -> None:
+    ours, theirs = os.pipe()
+    os.close(ours)
+    try:
+        words = [sys.executable, "-m", "libs.client.cli", "tool", "example"]
+        said = subprocess.run(words, stdout=theirs, stderr=subprocess.PIPE, check=False, timeout=WAIT_S)
+    finally:
+        os.close(theirs)
+    assert (said.returncode, said.stderr) == (141, b""), "as if SIGPIPE had ended it"
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert deed("--version") == f"deed {version('deedbook')}\n"
 
 
 def test_wrong_words_are_refused(folder: Folder) -> None:
