@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import jwt
 
 from libs.client.calling import Caller, NotOpen
+from libs.client.checking import check, check_size
 from libs.client.connection import Connection, connect
 from libs.client.errors import InvalidRequest, Misconfigured, NotFound, TimedOut, Unauthenticated, Unavailable
-from libs.client.intents import Intent, to_event, to_record, to_wire
+from libs.client.intents import Intent, micros, to_event, to_record, to_wire
 from libs.client.reading import read_deed
 from libs.client.results import Deed, Submitted
 from libs.client.retrying import again, check_may_be_retried
@@ -100,13 +101,16 @@ class Client:
     async def submit(self, intent: Intent) -> Submitted:
         """Propose an action. The answer means that it is durable, not that it is allowed: `wait` says what becomes of
         it. Submitting the same intent again is harmless and gives the same id. Raises InvalidRequest for what can never
-        be accepted; after Unavailable or TimedOut submit the same intent again."""
+        be accepted; what its token may not do, or its tool does not take, is said at once over gRPC, and on Kafka by
+        `wait` (SubmissionRejected). After Unavailable or TimedOut submit the same intent again."""
         if not intent.trace_parent:
             intent = replace(intent, trace_parent=traceable(""))
-        event, sent_at = to_event(intent), datetime.now(UTC)
+        sent_at = datetime.now(UTC)
         if self._log:
             return await self._publish(self._log, intent, sent_at)
+        event = to_event(intent)
         request = intake.SubmitRequest(intent=to_wire(event))
+        check(event, micros(sent_at, "sent_at"))
         said = await self._caller.until_answered(self._intake.Submit, request, event.trace_parent)
         return Submitted(
             intent_id=said.intent_id,
@@ -249,6 +253,8 @@ class Client:
     async def _publish(self, log: IntentLog, intent: Intent, sent_at: datetime) -> Submitted:
         event = to_event(intent)
         value = to_record(event)
+        check(event, micros(sent_at, "sent_at"))
+        check_size(value)
         token = self._caller.token_for(INTENTS, value)
         claims = _claims(token)
         key = intent_id(claims["tenant"], intent.key)
