@@ -21,6 +21,7 @@ from libs.client.intents import Intent
 from libs.governance.digests import JsonRefused, read_object
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_NO_NUMBERS = ("NaN", "Infinity")  # words of no JSON, which somebody may well mean as text
 _NAMES = frozenset(field.name for field in fields(Intent))
 
 
@@ -46,13 +47,17 @@ def make(given: Mapping[str, Any]) -> Intent:
 
 
 def argument(text: str) -> tuple[str, Any]:
-    """NAME=VALUE, a value that is JSON as such, else as text. Raises Failed."""
+    """NAME=VALUE, a value that is JSON as such, else as text. Raises Failed, also for a number that JSON cannot hold
+    exactly: as text it would be another value than was meant."""
     name, equals, value = text.partition("=")
     if not name or not equals:
         raise _wrong("FIELD_INVALID", f"{text!r} is not NAME=VALUE")
     try:
         read = read_object(f'{{"values":[{value}]}}').value
-    except JsonRefused:
+    except JsonRefused as error:
+        if error.code == "JSON_NUMBER" and value.strip("-") not in _NO_NUMBERS:
+            reason = f"{name}: {error}; as text it stands in quotes of JSON, and of the shell: {name}='\"...\"'"
+            raise _wrong(error.code, reason) from None
         return name, value
     return name, read["values"][0] if read.keys() == {"values"} and len(read["values"]) == 1 else value
 

@@ -51,7 +51,11 @@ def test_options_go_over_the_document_and_arguments_are_added() -> None:
         ('n=1,"m":2', ("n", '1,"m":2')),
         ('n=1],"m":[2', ("n", '1],"m":[2')),
         ("n=1,2", ("n", "1,2")),
-        ("n=99999999999999999999", ("n", "99999999999999999999")),
+        ('n="99999999999999999999"', ("n", "99999999999999999999")),
+        ("n=9007199254740991", ("n", 2**53 - 1)),
+        ("n=-Infinity", ("n", "-Infinity")),
+        ("n=NaN", ("n", "NaN")),
+        ("n=4711-99999999999999999999", ("n", "4711-99999999999999999999")),
     ],
 )
 def test_a_value_is_json_if_it_can_be(written: str, read: tuple[str, object]) -> None:
@@ -99,6 +103,9 @@ def test_data_is_from_now_unless_a_time_is_named() -> None:
         (lambda: text.make({}), "FIELD_INVALID"),
         (lambda: text.make({"tool": 7}), "FIELD_INVALID"),
         (lambda: text.argument("nothing"), "FIELD_INVALID"),
+        (lambda: text.argument("n=123456789012345678901"), "JSON_NUMBER"),
+        (lambda: text.argument('n={"amounts":[9007199254740992]}'), "JSON_NUMBER"),
+        (lambda: text.argument("n=1e400"), "JSON_NUMBER"),
         (lambda: text.evidence("ticket"), "FIELD_INVALID"),
         (lambda: text.expiry("soon", NOW), "FIELD_INVALID"),
         (lambda: text.expiry("2026-11-22T01:00:00", NOW), "FIELD_INVALID"),
