@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 
 from libs.client.rendering.page import Cell, Grid, Line, Page, Words, heading, line
 from libs.client.rendering.words import clock, duration, micros, moment, state, until
-from libs.client.results import Attempt, Deed, Entry, Finding
+from libs.client.results import Attempt, Deed, Entry, Finding, State
 from libs.contracts.events import Verdict
 
 _VERDICTS = {Verdict.BLOCK: "red", Verdict.WARN: "yellow", Verdict.ALLOW: "green"}
+CALLED = "ExecutionDispatched"
 LISTED = ("INTENT", "STATE", "TOOL", "BY", "CREATED", "COST", "")
 
 
@@ -80,6 +81,8 @@ def _facts(deed: Deed, now: datetime) -> Iterator[tuple[Cell, ...]]:
     if waiting := deed.waiting:
         role = f", by a person with role {waiting.owner_role}" if waiting.owner_role else ""
         yield "waits for", f"{waiting.what}{role}, until {until(waiting.due_at, now)}"
+    if deed.state is State.RUNNING and (lanes := [e.position.partition for e in deed.timeline if e.event == CALLED]):
+        yield "runs in", f"lane {lanes[-1]} of execution; `deed lanes` says which worker has it"
     if deed.progress:
         yield "progress", f"{deed.progress.percent} % {deed.progress.message}".strip()
     yield "cost", _cost(deed)

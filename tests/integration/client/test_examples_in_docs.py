@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import doctest
-import re
 from pathlib import Path
 from types import ModuleType
 
@@ -11,7 +10,6 @@ import pytest
 
 import deedbook
 from libs.client import client, intents, sync
-from libs.stack.folders import checkout
 from libs.testkit.system import System
 from tests.integration.client.conftest import Connect
 
@@ -40,15 +38,6 @@ def test_examples_do_what_they_show(
     for example in examples:
         runner.run(example, out=said.append)
     assert runner.failures == 0, "".join(said)
-
-
-def test_the_readme_does_what_it_shows(capsys: pytest.CaptureFixture[str]) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", (checkout() / "README.md").read_text(), re.DOTALL)
-    examples = [block for block in blocks if "from deedbook import" in block]
-    assert examples
-    for example in examples:
-        exec(compile(example, "README.md", "exec"), {})
-    assert capsys.readouterr().out == "SUCCEEDED written to the journal 1000\n" * len(examples)
 
 
 @pytest.mark.parametrize("kafka", [False, True])

@@ -66,6 +66,14 @@ def test_the_whole_story_has_reasons_costs_and_the_time_in_each_stage() -> None:
     assert rows(page, "Calls of the tool")[0][:4] == ["1", "SUCCEEDED", "git", "OPAQUE"]
 
 
+def test_a_call_that_runs_names_the_lane_that_it_runs_in() -> None:
+    timeline = (entry("IntentAccepted"), entry("ExecutionDispatched", "ledger.execution", 2))
+    running = deed(state=State.RUNNING, timeline=timeline)
+    told = "runs in   lane 3 of execution; `deed lanes` says which worker has it"
+    assert told in text(deeds.brief(running, later(1)))
+    assert "runs in" not in text(deeds.brief(replace(running, state=State.SUCCEEDED), later(1)))
+
+
 def test_a_deed_that_goes_on_shows_how_long_it_has_been_where_it_is() -> None:
     page = deeds.full(deed(stages=(Stage("accepted", AT),)), later(90))
     assert rows(page, "Time in each stage") == [["accepted", "22:00:00.000", "1", "min", "30", "s"]]
