@@ -33,6 +33,7 @@ AGENTS = {
     "plain_grpc": Who("buyer-2", TENANT, "MACHINE", (ACCOUNT,)),
 }
 CENT = 10_000  # micros
+AGAIN = " again. It asks for the same orders at another time, and that it gets none twice is the point"
 AGENT_S, CALL_S, PATIENCE_S, POLL_S = 60.0, 20.0, 40.0, 0.05
 STOCK = """
     CREATE TABLE stock (id INTEGER PRIMARY KEY, item TEXT NOT NULL, in_stock INTEGER NOT NULL);
@@ -57,8 +58,8 @@ async def main() -> int:
     program = await asyncio.to_thread(ensure, SQLITE_LOCK) / "mcp-server-sqlite"
     async with running(folder, _profile(program, database)) as system:
         await set_up(system)
-        for name in ("sqlite_agent", "sqlite_agent", "plain_grpc"):
-            say(f"\n{AGENTS[name].subject} runs examples/{name}.py:")
+        for name, again in (("sqlite_agent", ""), ("sqlite_agent", AGAIN), ("plain_grpc", "")):
+            say(f"\n{AGENTS[name].subject} runs examples/{name}.py{again}:")
             await run_agent(system, name)
         with closing(sqlite3.connect(database)) as opened:
             found = opened.execute("SELECT item, count(*) FROM orders JOIN stock ON stock.id = stock_id GROUP BY item")

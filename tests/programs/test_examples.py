@@ -27,5 +27,6 @@ def test_both_agents_order_what_runs_out_and_nothing_twice(folder: Path) -> None
     assert running.returncode == 0, told
     assert told.count("bolts: SUCCEEDED, [{'affected_rows': 1}], cost 0.01") == 2
     assert told.count("bolts: KEY_REUSED") == 1
+    assert "none twice is the point:\n  bolts: KEY_REUSED" in told, "whoever reads it knows that it shall be so"
     assert "SQLite itself says: {'bolts': 2, 'washers': 2}" in told
     assert left_running(folder) == []
