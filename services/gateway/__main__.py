@@ -7,6 +7,7 @@ from libs.contracts.proto.deedbook.approval.v1 import approval_pb2_grpc
 from libs.contracts.proto.deedbook.commands.v1 import commands_pb2_grpc
 from libs.contracts.proto.deedbook.control.v1 import control_pb2_grpc
 from libs.contracts.proto.deedbook.intake.v1 import intake_pb2_grpc
+from libs.governance.limits import IntentLimits
 from libs.runtime.authentication import Authenticator
 from libs.runtime.control_tail import ControlTail
 from libs.runtime.grpc_server import GrpcServer
@@ -20,7 +21,6 @@ from services.control import handler as control
 from services.execution import handler as execution
 from services.gateway.settings import GatewaySettings
 from services.intake import handler as intake
-from services.intake.decider import IntakeLimits
 
 
 async def main(process: Process) -> None:
@@ -33,7 +33,7 @@ async def main(process: Process) -> None:
     server.add(
         intake.NAME,
         intake_pb2_grpc.add_IntakeServiceServicer_to_server,
-        intake.IntakeHandler(outbound, kafka.lanes, tail, IntakeLimits()),
+        intake.IntakeHandler(outbound, kafka.lanes, tail, IntentLimits()),
     )
     server.add(
         approval.NAME, approval_pb2_grpc.add_ApprovalServiceServicer_to_server, approval.ApprovalHandler(commands)

@@ -12,28 +12,13 @@ import msgspec
 
 from libs.contracts.events import HomeSubmission, Intent, IntentAccepted, Principal, SubmissionRejected
 from libs.governance.commands import actor_of
-from libs.governance.digests import JsonLimits
 from libs.governance.identity import written
+from libs.governance.limits import LIMITS, SECOND, IntentLimits
 from libs.governance.tokens import KeySet, TokenVerifier
 from libs.ledger.codec import encode_message
 from libs.ledger.partition import lane_of
 from libs.ledger.service import Command, Dead, Decision, Event, Fact, Forward, Input, World
 from services.intake.refusals import REFUSALS
-
-SECOND = 1_000_000
-
-
-class IntakeLimits(msgspec.Struct, frozen=True):
-    """What a submission may be at most."""
-
-    record_bytes_max: int = 131_072
-    arguments: JsonLimits = JsonLimits()
-    key_bytes_max: int = 200
-    name_bytes_max: int = 256
-    evidence_max: int = 64
-    sources_max: int = 32
-    lifetime_max_s: int = 31 * 86_400
-    skew_max_s: int = 60
 
 
 class IntakeWorld(msgspec.Struct, frozen=True):
@@ -41,7 +26,7 @@ class IntakeWorld(msgspec.Struct, frozen=True):
 
     keys: KeySet
     verifier: TokenVerifier
-    limits: IntakeLimits = IntakeLimits()
+    limits: IntentLimits = LIMITS
     look_again: Callable[[], bool] = lambda: False  # asks for newer keys; True = they may be there in a moment
 
 

@@ -12,6 +12,7 @@ from libs.contracts.proto.deedbook.intake.v1 import intake_pb2_grpc as rpc
 from libs.governance.control import ControlView
 from libs.governance.digests import content_digest
 from libs.governance.identity import intent_id, submission_id
+from libs.governance.limits import IntentLimits
 from libs.ledger.codec import CodecError, encode_message
 from libs.ledger.partition import lane_of
 from libs.runtime.clock import wall_micros
@@ -19,7 +20,6 @@ from libs.runtime.logs import trace_id
 from libs.runtime.outbound import Outbound
 from libs.runtime.requests import read_enum, read_id, read_micros, show_id
 from libs.runtime.rpc import AccountDenied, BadRequest, caller, trace_parent
-from services.intake.decider import IntakeLimits
 from services.intake.reading import SubmissionRefused, check
 from services.intake.refusals import REFUSALS
 
@@ -38,7 +38,7 @@ class View(Protocol):
 class IntakeHandler(rpc.IntakeServiceServicer):
     """Answers once the submission is durable."""
 
-    def __init__(self, outbound: Outbound, lanes: int, tail: View, limits: IntakeLimits) -> None:
+    def __init__(self, outbound: Outbound, lanes: int, tail: View, limits: IntentLimits) -> None:
         self._outbound = outbound
         self._lanes = lanes
         self._tail = tail

@@ -12,16 +12,15 @@ from libs.contracts.events import HomeSubmission, Intent, Principal
 from libs.governance.control import ControlView
 from libs.governance.digests import JsonRefused, content_digest, read_object
 from libs.governance.identity import intent_id, submission_id
+from libs.governance.limits import IntentLimits, IntentRefused, check_intent
 from libs.governance.redact import literal_secrets
 from libs.governance.tokens import AuthRefused, UnknownKey, bearer
 from libs.ledger.codec import decode_message
 from libs.ledger.service import IN_TRANSACTION, Command, NotYet, Prepared, Record, World
 from libs.runtime.logs import trace_id
-from services.intake.decider import SECOND, IntakeLimits, IntakeWorld, Refused, Submission
+from services.intake.decider import IntakeWorld, Refused, Submission
 
 INTENTS, HOME = "intents", "intake.home"
-_SHORT_TEXTS = ("tool", "capability", "account", "snapshot_id", "run_id", "plan_id", "step_id", "parent_id")
-_INT64_MAX = 2**63 - 1
 
 
 class SubmissionRefused(Exception):
@@ -91,10 +90,13 @@ def _came_home(record: Record) -> HomeSubmission:
     )
 
 
-def check(intent: Intent, principal: Principal, arrived_at: int, limits: IntakeLimits, control: ControlView) -> str:
+def check(intent: Intent, principal: Principal, arrived_at: int, limits: IntentLimits, control: ControlView) -> str:
     """The canonical text of the intent's arguments. Raises SubmissionRefused for everything that intake refuses without
     looking at other submissions; fronts ask this before they take an intent."""
-    _check_fields(intent, arrived_at, limits)
+    try:
+        check_intent(intent, arrived_at, limits)
+    except IntentRefused as error:
+        raise SubmissionRefused(error.code, str(error)) from error
     _check_account(intent, principal)
     try:
         arguments = read_object(intent.arguments, limits.arguments)
@@ -116,35 +118,6 @@ def _submission(home: HomeSubmission, intent: Intent, arguments: str) -> Submiss
 def _check_account(intent: Intent, principal: Principal) -> None:
     if intent.account and intent.account not in principal.accounts:
         raise SubmissionRefused("PERMISSION_DENIED", "the account is not among those of the token")
-
-
-def _check_fields(intent: Intent, arrived_at: int, limits: IntakeLimits) -> None:
-    if not intent.idempotency_key:
-        raise SubmissionRefused("FIELD_INVALID", "idempotency_key is empty")
-    _check_text("idempotency_key", intent.idempotency_key, limits.key_bytes_max)
-    if not intent.tool:
-        raise SubmissionRefused("FIELD_INVALID", "tool is empty")
-    for name in _SHORT_TEXTS:
-        _check_text(name, getattr(intent, name), limits.name_bytes_max)
-    if len(intent.evidence) > limits.evidence_max or len(intent.data_sources) > limits.sources_max:
-        raise SubmissionRefused("FIELD_INVALID", "too many items in evidence or data_sources")
-    for item in intent.evidence:
-        _check_text("evidence", item.type + item.id, 2 * limits.name_bytes_max)
-    for source in intent.data_sources:
-        _check_text("data_sources", source.name, limits.name_bytes_max)
-    if intent.cost_cap_micros is not None and intent.cost_cap_micros < 0:
-        raise SubmissionRefused("FIELD_INVALID", "cost_cap_micros is negative")
-    if not 0 < intent.expires_at <= _INT64_MAX:
-        raise SubmissionRefused("FIELD_INVALID", "expires_at is no moment")
-    if intent.expires_at > arrived_at + limits.lifetime_max_s * SECOND:
-        raise SubmissionRefused("EXPIRY_TOO_FAR", f"expires_at is more than {limits.lifetime_max_s} s away")
-
-
-def _check_text(name: str, text: str, bytes_max: int) -> None:
-    if len(text.encode()) > bytes_max:
-        raise SubmissionRefused("FIELD_INVALID", f"{name} is longer than {bytes_max} bytes")
-    if not text.isprintable():
-        raise SubmissionRefused("FIELD_INVALID", f"{name} has characters that cannot be printed")
 
 
 def _origin(home: HomeSubmission) -> tuple[str, int, int]:

@@ -15,8 +15,8 @@ from libs.client.errors import InvalidRequest
 from libs.client.intents import DataSource, Evidence, Intent, micros, to_event
 from libs.contracts.events import ActorKind, Principal
 from libs.governance.control import ControlView
+from libs.governance.limits import IntentLimits
 from libs.runtime.settings import KafkaSettings, load
-from services.intake.decider import IntakeLimits
 from services.intake.reading import SubmissionRefused
 from services.intake.reading import check as intake_check
 
@@ -50,7 +50,7 @@ def event(given: dict[str, Any]) -> Any:
 
 
 def of_intake(given: dict[str, Any]) -> None:
-    intake_check(event(given), AGENT, micros(AT, ""), IntakeLimits(), ControlView())
+    intake_check(event(given), AGENT, micros(AT, ""), IntentLimits(), ControlView())
 
 
 @pytest.mark.parametrize(("given", "code"), WRONG)
@@ -67,9 +67,6 @@ def test_what_intake_takes_is_taken() -> None:
     for given in (LARGEST, {}):
         of_intake(given)
         checking.check(event(given), micros(AT, ""))
-    limits = IntakeLimits()
-    ours = (checking.RECORD_BYTES_MAX, checking.KEY_BYTES_MAX, checking.NAME_BYTES_MAX, checking.LIFETIME_MAX_S)
-    assert ours == (limits.record_bytes_max, limits.key_bytes_max, limits.name_bytes_max, limits.lifetime_max_s)
 
 
 def test_what_has_expired_may_have_been_done_and_is_asked_about_first() -> None:
@@ -100,7 +97,7 @@ async def test_nothing_of_it_is_sent_on_either_way(given: dict[str, Any], code: 
 
 
 def test_a_record_is_as_large_as_intake_takes_it_at_most() -> None:
-    checking.check_size(b"x" * IntakeLimits().record_bytes_max)
+    checking.check_size(b"x" * IntentLimits().record_bytes_max)
     with pytest.raises(InvalidRequest) as raised:
-        checking.check_size(b"x" * (IntakeLimits().record_bytes_max + 1))
+        checking.check_size(b"x" * (IntentLimits().record_bytes_max + 1))
     assert raised.value.code == "OVERSIZE"

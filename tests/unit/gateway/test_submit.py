@@ -13,12 +13,12 @@ from libs.contracts.proto.deedbook.intake.v1 import intake_pb2 as pb
 from libs.governance.control import ControlView, Tool
 from libs.governance.digests import content_digest
 from libs.governance.identity import intent_id, submission_id
+from libs.governance.limits import IntentLimits
 from libs.ledger.codec import decode_message
 from libs.ledger.partition import lane_of
 from libs.runtime.clock import wall_micros
 from libs.runtime.requests import read_id
 from libs.runtime.rpc import AccountDenied, Away, BadRequest, enter
-from services.intake.decider import IntakeLimits
 from services.intake.handler import IntakeHandler
 from tests.unit.gateway.fakes import AGENT, FakeLog
 
@@ -53,7 +53,7 @@ def asked(**given: Any) -> pb.SubmitRequest:
 
 
 def handler(log: FakeLog, view: ControlView | None = None) -> IntakeHandler:
-    return IntakeHandler(log, 8, InForce(view or ControlView()), IntakeLimits())
+    return IntakeHandler(log, 8, InForce(view or ControlView()), IntentLimits())
 
 
 async def test_a_submission_is_durable_in_its_home_lane_before_the_answer() -> None:
@@ -110,7 +110,7 @@ async def test_the_largest_submission_is_no_larger_than_one_by_kafka() -> None:
     evidence = [pb.Evidence(kind="EVIDENCE_KIND_SOURCE", type="t" * 256, id="i" * 256)] * 64
     arguments = '{"a": "' + "x" * 65_000 + '"}'
     await handler(log).Submit(asked(trace_parent="0" * 800_000, evidence=evidence, arguments=arguments), None)
-    assert len(log.sent[0].value) < IntakeLimits().record_bytes_max
+    assert len(log.sent[0].value) < IntentLimits().record_bytes_max
 
 
 async def test_an_account_outside_the_token_is_denied() -> None:

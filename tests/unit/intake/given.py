@@ -10,12 +10,13 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from libs.contracts import events as e
 from libs.governance.control import ControlView
 from libs.governance.identity import intent_id
+from libs.governance.limits import IntentLimits
 from libs.governance.tokens import Issuer, KeySet, TokenVerifier
 from libs.ledger.codec import encode_message
 from libs.ledger.service import Record
 from libs.testkit.given import Desk
 from libs.testkit.samples import NOW, SECOND, standard_control
-from services.intake.decider import IntakeLimits, IntakeWorld
+from services.intake.decider import IntakeWorld
 from services.table import TABLE
 
 KEY = intent_id("acme", "key-1")
@@ -38,7 +39,7 @@ def bearer(at: int = NOW, **claims: Any) -> bytes:
 
 
 def desk(view: ControlView | None = None, lane: tuple[int, int] = (0, 1), **limits: Any) -> Desk:
-    world = IntakeWorld(KEYS, TokenVerifier(), IntakeLimits(**limits))
+    world = IntakeWorld(KEYS, TokenVerifier(), IntentLimits(**limits))
     return Desk([TABLE["intake"]], view or standard_control(), {"intake": world}, lane=lane)
 
 
