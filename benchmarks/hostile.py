@@ -47,11 +47,12 @@ def _describe(section: Section, name: str, rate: int, runs: Sequence[Run], alone
     each = ", ".join(f"{_rate(run):,.0f}" for run in runs)
     what = f"beside {rate} bad submissions/s" if rate else "alone"
     section.add(f"{name}: {what}", _mean(map(_rate, runs)), "deeds/s", note=f"in turns: {each}")
-    if rate:
+    if rate:  # what one costs is lost in the noise at a low rate
         left = [_rate(with_it) / _rate(without) for with_it, without in zip(runs, alone, strict=True)]
         error = stdev(left) / len(left) ** 0.5
         note = f"+- {error:.2f} (standard error of {len(left)} pairs); of 8 families"
         section.add(f"{name}: share that is left beside {rate}/s", _mean(left), "", KEPT, note)
+    if rate == max(RATES):
         more = _mean(map(_ms_per_deed, runs)) - _mean(map(_ms_per_deed, alone))
         per_bad = more * _mean(map(_rate, runs)) / rate
         section.add(f"{name}: CPU of one at {rate}/s", per_bad, "ms", note="by what a deed costs more beside them")
