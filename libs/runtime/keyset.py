@@ -45,7 +45,8 @@ class KeySource:
             settings.jwks_stale_max_s,
             fetch_json,
         )
-        self._keys = NO_KEYS
+        self._keys = self._issuers = NO_KEYS
+        self._granted: Mapping[str, Issuer] = {}
         self._good_ms: int | None = None
         self._tried_ms: int | None = None
         self._reading = asyncio.Lock()
@@ -107,26 +108,45 @@ class KeySource:
         return self._now_ms() - self._tried_ms < self._settings.jwks_cooldown_s * 1000
 
     async def reload(self) -> bool:
-        """Read now. A set that cannot be read or is bad leaves the present one in place."""
+        """Read now. What cannot be read or is bad leaves its last good state in place, and holds up nothing else."""
         async with self._reading:
-            return await self._reload()
+            await self._reload()
+            return not self._failed
 
     async def _reload(self) -> bool:
+        """Each part by itself, and in force as soon as it is read: a grant that was taken back must not count on
+        because the issuer is away, nor may a typing error among the grants, or a DID's slow host, keep the issuer's
+        new key out. Says whether the issuer was read."""
         self._tried_ms = self._now_ms()
+        self._failed = ""
+        is_read = await self._read_issuer(self._tried_ms)
+        self._merge()
+        await self._read_dids(self._tried_ms)
+        self._merge()
+        return is_read
+
+    def _merge(self) -> None:
+        self._keys = KeySet(self._issuers.version, {**self._granted, **self._issuers.issuers})
+
+    async def _read_issuer(self, now_ms: int) -> bool:
         try:
-            document = await asyncio.to_thread(read_document, self._settings.jwks)
-            dids = await self._dids.read(self._tried_ms)
-            self._keys = key_set(self._settings, document, dids)
+            self._issuers = key_set(self._settings, await asyncio.to_thread(read_document, self._settings.jwks))
         except (KeysUnreadable, ValueError) as error:
             self._failed = f"The key set at DEED_JWKS ({self._settings.jwks}) cannot be read."
             self._log.warning("the key set cannot be read", source=self._settings.jwks, error=str(error))
             return False
-        except GrantsUnreadable as error:
-            self._failed = f"DEED_DIDS_FILE is wrong: {error}."
-            self._log.warning("the grants of DIDs cannot be read", error=str(error))
-            return False
-        self._good_ms = self._tried_ms
+        self._good_ms = now_ms
         return True
+
+    async def _read_dids(self, now_ms: int) -> None:
+        try:
+            granted = await self._dids.read(now_ms)
+            if self._settings.jwt_issuer in granted:
+                raise GrantsUnreadable(f"{self._settings.jwt_issuer} is DEED_JWT_ISSUER too")
+            self._granted = granted
+        except GrantsUnreadable as error:
+            self._failed = self._failed or f"DEED_DIDS_FILE is wrong: {error}."
+            self._log.warning("the grants of DIDs cannot be read", error=str(error))
 
     async def _keep(self) -> None:
         tried_ms = self._now_ms()
@@ -137,10 +157,10 @@ class KeySource:
                 await self.reload()
 
 
-def key_set(settings: AuthSettings, document: dict[str, Any], dids: Mapping[str, Issuer]) -> KeySet:
-    """The one issuer of the settings with the keys of its document, and DIDs besides. Raises ValueError when no key is
-    usable. The version is made of the document, so that reading the same keys again changes nothing; what DIDs sign is
-    verified each time."""
+def key_set(settings: AuthSettings, document: dict[str, Any]) -> KeySet:
+    """The one issuer of the settings with the keys of its document. Raises ValueError when none is usable. The version
+    is made of the document, so that reading the same keys again changes nothing; what DIDs sign is verified each
+    time."""
     issuer = Issuer(
         issuer=settings.jwt_issuer,
         audience=settings.jwt_audience,
@@ -148,10 +168,8 @@ def key_set(settings: AuthSettings, document: dict[str, Any], dids: Mapping[str,
         keys=read_jwks(document, settings.jwt_algorithm),
         lifetime_max_s=settings.jwt_lifetime_max_s,
     )
-    if issuer.issuer in dids:
-        raise GrantsUnreadable(f"{issuer.issuer} is DEED_JWT_ISSUER too")
     content = json.dumps(document, sort_keys=True).encode()
-    return KeySet(int.from_bytes(sha256(content).digest()[:8]), {issuer.issuer: issuer, **dids})
+    return KeySet(int.from_bytes(sha256(content).digest()[:8]), {issuer.issuer: issuer})
 
 
 def check_source(source: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections import Counter
 
 import msgspec
 
@@ -13,6 +14,8 @@ from services.execution.adapters.process import Profile, ServerProcess
 TEXT_MAX = 65_536
 PATTERN_MAX = 1_000
 TIMEOUT_S = 0.5
+FAILURES_MAX = 3  # of one schema; a slow machine may have one
+SCHEMAS_MAX = 256
 START_TIMEOUT_S = 10.0
 _CHILD = """
 import json, re, resource, sys
@@ -58,6 +61,7 @@ class Patterns:
         self._child: ServerProcess | None = None
         self._answers = bytearray()
         self._lock = asyncio.Lock()
+        self._failures: Counter[str] = Counter()  # by schema
 
     async def first(self, pattern: str, text: str) -> str | None:
         """The first group (or the whole) of the first match in the first 64 KiB of the text; None when there is none.
@@ -69,7 +73,14 @@ class Patterns:
     async def misfit(self, schema: str, arguments: str) -> str | None:
         """Where arguments do not fit a JSON schema, in words that name fields and no values; None when they fit. Both
         are JSON texts. Raises NotSearched when the schema is none that we can judge by."""
-        return await self._answer(("misfit", schema, arguments))
+        if self._failures[schema] >= FAILURES_MAX:
+            raise NotSearched("it could not be judged by again and again")
+        try:
+            return await self._answer(("misfit", schema, arguments))
+        except NotSearched:  # to wait for it each time would hold up the tools of others
+            if schema in self._failures or len(self._failures) < SCHEMAS_MAX:
+                self._failures[schema] += 1
+            raise
 
     async def _answer(self, question: tuple[str, str, str]) -> str | None:
         request = msgspec.json.encode(question) + b"\n"

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -14,7 +13,7 @@ import pytest_asyncio
 
 from libs.contracts.events import AnswerStatus
 from libs.testkit.tool_bench import ToolBench, effect
-from services.execution.adapters.patterns import NotSearched, Patterns
+from services.execution.adapters.patterns import FAILURES_MAX, NotSearched, Patterns
 from services.execution.ports import NotReady
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.requirement("F1")]
@@ -81,10 +80,11 @@ async def test_it_says_where_and_shows_no_value(
     ],
 )
 async def test_a_schema_that_says_nothing_is_not_judged_by(patterns: Patterns, schema: Any) -> None:
-    began = time.monotonic()
-    with pytest.raises(NotSearched):
-        await asked(patterns, schema, text="a" * 40 + "b")
-    assert time.monotonic() - began < 10
+    for _ in range(FAILURES_MAX):
+        with pytest.raises(NotSearched, match=r"did not end|no schema"):
+            await asked(patterns, schema, text="a" * 40 + "b")
+    with pytest.raises(NotSearched, match="again and again"):  # others wait for the same child
+        await asked(patterns, schema, text="ab")
     assert await asked(patterns, NOTE, text="ab") is None  # the next one is answered
 
 

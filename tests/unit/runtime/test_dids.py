@@ -140,7 +140,15 @@ async def test_a_grant_that_is_new_counts_at_the_first_look(source: KeySource, t
 
 @pytest.mark.parametrize(
     "text",
-    ["tenant =", 'tenant = ""', "", 'tenant = "acme"\nrole = ["x"]', 'tenant = "acme"\nkind = "GOD"', "tenant = 7"],
+    [
+        "tenant =",
+        'tenant = ""',
+        "",
+        'tenant = "acme"\nrole = ["x"]',
+        'tenant = "acme"\nkind = "GOD"',
+        'tenant = "acme"\nkind = "SYSTEM"',
+        "tenant = 7",
+    ],
 )
 async def test_a_broken_file_refuses_to_start_and_later_changes_nothing(
     source: KeySource, tmp_path: Path, text: str
@@ -152,6 +160,25 @@ async def test_a_broken_file_refuses_to_start_and_later_changes_nothing(
     fresh = KeySource(source._settings)
     with pytest.raises(StartRefused, match=r"DEED_DIDS_FILE is wrong: .*dids\.toml"):
         await fresh.start()
+
+
+async def test_a_grant_that_was_taken_back_is_gone_though_the_issuer_is_away(source: KeySource, tmp_path: Path) -> None:
+    await source.reload()
+    (tmp_path / devkeys.JWKS_FILE).unlink()
+    grant(tmp_path)
+    assert not await source.reload()
+    assert [*source.current().issuers] == [devkeys.ISSUER]  # whose last keys are believed for a while
+
+
+async def test_an_error_among_the_grants_keeps_no_new_key_of_the_issuer_out(source: KeySource, tmp_path: Path) -> None:
+    await source.reload()
+    before = issuer(source, devkeys.ISSUER).keys.keys()
+    (tmp_path / devkeys.KEY_FILE).unlink()
+    devkeys.ensure(tmp_path)
+    grant(tmp_path, KEY, text="tenant =")
+    assert await source.look_again()
+    assert issuer(source, devkeys.ISSUER).keys.keys() != before
+    assert issuer(source, KEY).granted
 
 
 @pytest.mark.parametrize("did", ["did:plc:abc", "did:key:zzz", "did:web:127.0.0.1", "agent-1", devkeys.ISSUER])
