@@ -111,6 +111,7 @@ def test_all_scopes_or_none() -> None:
     assert len(till.reserve().scopes) == 3
     denied = till.reserve(b"2" * 16)
     assert (denied.code, denied.scope) == ("BUDGET_EXCEEDED", "TOOL:git/commit:ALL:ONCE")
+    assert denied.scope in denied.reason
     assert (denied.available_micros, till.sums) == (50, (300, 0))
     till.balanced()
 

@@ -70,7 +70,10 @@ def test_a_tool_is_quarantined_until_a_definition_is_accepted() -> None:
     assert view.tools["git/commit"].quarantined == "CHANGED"
     view = control(e.ToolAccepted(**said(tool="git/commit", definition_hash=b"n" * 32)), start=view)
     assert view.tools["git/commit"].quarantined == ""
-    assert view.tools["git/commit"].entry.definition_hash == b"n" * 32
+    entry = view.tools["git/commit"].entry
+    assert (entry.definition_hash, entry.definition) == (b"n" * 32, "")  # by its hash: the old text is not its text
+    same = control(tool(), e.ToolAccepted(**said(tool="git/commit", definition_hash=tool_entry().definition_hash)))
+    assert same.tools["git/commit"].entry.definition
     assert control(e.ToolRemoved(**said(tool="git/commit")), start=view).tools == {}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
@@ -70,6 +71,7 @@ def test_a_repeat_gives_nothing_and_other_content_is_refused() -> None:
     at.arrive("intake", record(intent(capability="other"), 3))
     body = at.last(e.SubmissionRejected)
     assert (body.code, body.submission_id) == ("KEY_REUSED", submission_id("intents", 0, 3))
+    assert str(UUID(bytes=KEY)) in body.reason
     assert at.names(KEY) == ["IntentAccepted"]
 
 
